@@ -1,0 +1,1 @@
+"""Panels, coefficients, intervals, the judge table and flags: pure statistics over arrays."""

@@ -1,0 +1,1 @@
+"""Outputs and verdicts as tables: schema, readers and writers, the bundled demo set."""

@@ -1,0 +1,1 @@
+"""The judges, their registry, the runner and the verdict store."""

@@ -1,0 +1,1 @@
+"""One Report object and its writers."""
