@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class Result(BaseModel):
     """Base of all records: immutable, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
 
 
 class Estimate(Result):
     """A value with its interval, or the words why it does not exist.
 
     `value`, `ci_low`, `ci_high` are null together with a reason in `undefined`; `n` is the number of items
-    (for a rate: verdicts) the value rests on. An interval may be null beside a value where replicates were not
-    asked for or hardly any was defined.
+    (for a rate: verdicts) the value rests on. An interval may be null beside a value where no replicates
+    were asked for or hardly any was defined.
     """
 
     value: float | None = None
@@ -50,3 +59,159 @@ class Pair(Result):
     mcc: Estimate
     positive_agreement: Estimate | None = None
     negative_agreement: Estimate | None = None
+
+
+class QuestionInfo(Result):
+    """What is compared: the label set, and how verdicts came onto it."""
+
+    name: str
+    construct_name: str = Field(alias="construct")  # BaseModel has a `construct` of its own
+    labels: tuple[str, ...]
+    positive: str | None
+    level: str
+    maps: tuple[str, ...] = ()
+    thresholds: dict[str, float] = {}
+    reference: str | None = None
+
+
+class LeftOut(Result):
+    """A judge that takes no part in the question, and why."""
+
+    judge: str
+    why: str
+
+
+class JudgeResult(Result):
+    """One judge: how much it answered, how often it says each label, how it goes with the others.
+
+    `kappa_mean` is its mean Cohen's kappa with the other judges, `alpha_without` the panel's alpha when it is
+    left out (null where undefined). `bounds` are the best- and worst-case rates of the positive label when
+    every verdict that is missing had said one or the other. The last five stand only with a reference.
+    """
+
+    judge: str
+    kind: str
+    construct_name: str = Field(alias="construct")  # BaseModel has a `construct` of its own
+    hash: str | None = None
+    n_ok: int
+    missing: dict[str, int]
+    rate: dict[str, Estimate]
+    bounds: tuple[float, float] | None = None
+    kappa_mean: float | None
+    alpha_without: float | None
+    accuracy: Estimate | None = None
+    sensitivity: Estimate | None = None
+    specificity: Estimate | None = None
+    youden_j: Estimate | None = None
+    cohen_kappa: Estimate | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_reference_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        whole: dict[str, object] = handler(self)
+        return {key: v for key, v in whole.items() if v is not None or key not in _REFERENCE_KEYS}
+
+
+_REFERENCE_KEYS = ("accuracy", "sensitivity", "specificity", "youden_j", "cohen_kappa")
+
+
+class Measures(Result):
+    """The figures of one panel or of one slice of it."""
+
+    n_items: int
+    n_verdicts: int
+    status_counts: dict[str, int]
+    coefficients: tuple[Coefficient, ...]
+    pairs: tuple[Pair, ...]
+    judges: tuple[JudgeResult, ...]
+
+
+class Slice(Measures):
+    """The same figures for the items with one value of one column."""
+
+    by: str
+    value: str
+
+
+class Agreement(Measures):
+    """What `interjudge agree` answers; `model_dump_json()` is its `--json` file."""
+
+    question: QuestionInfo
+    unit: str
+    confidence: float
+    replicates: int
+    seed: int
+    conventions: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    slices: tuple[Slice, ...] = ()
+
+
+class ModelRate(Result):
+    """How often one judge gives the question's positive label to one model's outputs."""
+
+    model: str
+    base_model: str | None
+    judge: str
+    rate: Estimate
+    n_missing: int
+
+
+Verdict = Literal["clear", "same direction", "flips", "undecided"]
+
+
+class Comparison(Result):
+    """Two models under every judge: the difference in rate (a minus b), and whether it survives the judges.
+
+    `holds`: ``clear`` - same sign and interval without 0 under every judge; ``same direction`` - same sign
+    everywhere, not clear everywhere; ``flips`` - the sign depends on the judge; ``undecided`` - no judge sees
+    a difference, or some judge has no verdicts. `kind`: ``fine-tune`` when b is a's base, else ``pair``.
+    """
+
+    a: str
+    b: str
+    kind: Literal["fine-tune", "pair"]
+    difference: dict[str, Estimate]
+    holds: Verdict
+
+
+class Conclusions(Result):
+    """Rates of every model under every judge, and which comparisons hold whichever judge is asked."""
+
+    label: str
+    rates: tuple[ModelRate, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+class FlagSummary(Result):
+    """How much was flagged, by judge and by reason."""
+
+    n_verdicts: int
+    n_flagged: int
+    threshold: float
+    model: str
+    by_judge: dict[str, int]
+    by_reason: dict[str, int]
+    n_items: int
+    n_items_flagged: int
+
+
+class DisputedOutput(Result):
+    """One of the outputs most in dispute, with every judge's verdict on it."""
+
+    item_id: str
+    model: str | None
+    consensus: str | None
+    p_consensus_wrong: float | None
+    verdicts: dict[str, str]
+    reasons: tuple[str, ...]
+    prompt: str | None = None
+    response: str | None = None
+
+
+class QuestionResult(Result):
+    """Everything about one question: agreement, flags, conclusions."""
+
+    agreement: Agreement
+    flags: FlagSummary
+    conclusions: Conclusions | None = None
+    disputed: tuple[DisputedOutput, ...] = ()

@@ -84,8 +84,8 @@ class Judge:
 class Family:
     """What an entry point of the group `interjudge.judges` names: judges made from the text after the prefix.
 
-    `make("default")` answers the judge ``PREFIX:default``; it raises `InputError` for a name it does not know.
-    `names` are the ready-made ones that `interjudge judges list` shows; `usage` says what else may be written.
+    `make("default")` answers the judge ``PREFIX:default``; it raises `InputError` for a name it cannot make.
+    `names` are the ready-made ones that `interjudge judges list` shows; `usage` says what else can stand.
     """
 
     summary: str

@@ -1,4 +1,4 @@
-"""Shared fixtures. The folders `datasets/` and `judges/` of this repo must never be importable by those names."""
+"""Shared fixtures. `datasets/` and `judges/` of this repo must never be importable by those bare names."""
 
 import sys
 from pathlib import Path
