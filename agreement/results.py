@@ -156,7 +156,7 @@ class ModelRate(Result):
     n_missing: int
 
 
-Verdict = Literal["clear", "same direction", "flips", "undecided"]
+Holds = Literal["clear", "same direction", "flips", "undecided"]
 
 
 class Comparison(Result):
@@ -171,7 +171,7 @@ class Comparison(Result):
     b: str
     kind: Literal["fine-tune", "pair"]
     difference: dict[str, Estimate]
-    holds: Verdict
+    holds: Holds
 
 
 class Conclusions(Result):
@@ -212,6 +212,6 @@ class QuestionResult(Result):
     """Everything about one question: agreement, flags, conclusions."""
 
     agreement: Agreement
-    flags: FlagSummary
+    flags: FlagSummary | None
     conclusions: Conclusions | None = None
     disputed: tuple[DisputedOutput, ...] = ()

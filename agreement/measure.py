@@ -1,0 +1,225 @@
+"""Panel -> Agreement: every figure of one question, over all items and per slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
+from interjudge.agreement.intervals import proportion
+from interjudge.agreement.panel import Panel
+from interjudge.agreement.pairwise import all_pairs, kappa_matrix, table_estimates
+from interjudge.agreement.question import Level
+from interjudge.agreement.results import Agreement, JudgeResult, Pair, QuestionInfo, Slice
+from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
+from interjudge.datasets.schema import STATUSES
+from interjudge.errors import InputError
+
+MAX_PAIRED_JUDGES: Final = 50  # 1,225 pairs; beyond that the pair table is nobody's reading
+MAX_SLICES: Final = 200
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How intervals are made."""
+
+    replicates: int = 1000
+    seed: int = 0
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise InputError(
+                "the confidence level is out of range", found=self.confidence, expected="between 0 and 1"
+            )
+        if self.replicates < 0:
+            raise InputError("the number of replicates is negative", found=self.replicates)
+
+
+def agree(panel: Panel, *, by: Sequence[str] = (), sampling: Sampling | None = None) -> Agreement:
+    """How far the judges of a panel agree, pair by pair, judge by judge, and per slice.
+
+    Parameters
+    ----------
+    by : item columns (asked for when the panel was built); each value gives a slice with the same figures.
+
+    Raises
+    ------
+    InputError : when a column of `by` has more than `MAX_SLICES` values.
+    """
+    sampling = sampling or Sampling()
+    question = panel.question
+    notes = list(panel.notes)
+    if len(panel.judges) > MAX_PAIRED_JUDGES:
+        notes.append(f"{len(panel.judges)} judges: the table of pairs is left out above {MAX_PAIRED_JUDGES}")
+    return Agreement(
+        **_measures(panel, sampling),
+        question=QuestionInfo(
+            name=question.construct,
+            construct_name=question.construct,
+            labels=question.labels,
+            positive=question.positive,
+            level=question.level,
+            maps=tuple(str(rule) for rule in question.rules),
+            thresholds=dict(question.thresholds),
+            reference=panel.reference,
+        ),
+        unit=panel.unit,
+        confidence=sampling.confidence,
+        replicates=sampling.replicates,
+        seed=sampling.seed,
+        conventions=_conventions(panel, sampling),
+        notes=tuple(notes),
+        left_out=panel.left_out,
+        slices=tuple(_slices(panel, by, sampling)),
+    )
+
+
+def _measures(panel: Panel, sampling: Sampling) -> dict[str, Any]:
+    rows = np.bincount(panel.statuses.ravel(order="K"), minlength=len(CELL_STATUSES))
+    counts = {
+        status: int(n) for status, n in zip(CELL_STATUSES, rows, strict=True) if n and status != NOT_ASKED
+    }
+    common: dict[str, Any] = {
+        "clusters": panel.clusters,
+        "replicates": sampling.replicates,
+        "seed": sampling.seed,
+        "confidence": sampling.confidence,
+    }
+    level: Level = panel.question.level
+    if panel.scores is not None:
+        coefficients = score_coefficients(panel.scores, level=level, **common)
+        pairs: list[Pair] = []
+    else:
+        k, values = len(panel.question.labels), panel.question.values
+        coefficients = panel_coefficients(panel.codes, k, level=level, values=values, **common)
+        pairs = []
+        if len(panel.judges) <= MAX_PAIRED_JUDGES:
+            ordered = level != "nominal"
+            positive = panel.question.positive_code if k == 2 else None
+            pairs = all_pairs(panel.codes, k, panel.names, ordered=ordered, positive=positive, **common)
+    return {
+        "n_items": panel.n_items,
+        "n_verdicts": sum(counts.values()),
+        "status_counts": counts,
+        "coefficients": tuple(coefficients),
+        "pairs": tuple(pairs),
+        "judges": tuple(_judges(panel, sampling)),
+    }
+
+
+def _judges(panel: Panel, sampling: Sampling) -> list[JudgeResult]:
+    if panel.scores is not None:
+        usable = ~np.isnan(panel.scores)
+        kappas, alphas = np.full(len(panel.judges), np.nan), np.full(len(panel.judges), np.nan)
+    else:
+        usable = panel.codes >= 0
+        kappas = _mean_without_self(kappa_matrix(panel.codes, len(panel.question.labels)))
+        alphas = alpha_without(panel.codes, len(panel.question.labels))
+    return [
+        _judge(panel, j, usable[:, j], _or_none(kappas[j]), _or_none(alphas[j]), sampling)
+        for j in range(len(panel.judges))
+    ]
+
+
+def _judge(
+    panel: Panel,
+    j: int,
+    usable: NDArray[np.bool_],
+    kappa: float | None,
+    alpha: float | None,
+    sampling: Sampling,
+) -> JudgeResult:
+    judge, question = panel.judges[j], panel.question
+    code = panel.codes[:, j]
+    cells = np.bincount(panel.statuses[:, j], minlength=len(CELL_STATUSES))
+    not_ok = (*(s for s in STATUSES if s != "ok"), UNMAPPED)
+    missing = {status: int(cells[CELL_STATUSES.index(status)]) for status in not_ok}
+    missing = {status: n for status, n in missing.items() if n}
+    clusters = None if panel.clusters is None else panel.clusters[usable]
+    rate = {
+        label: proportion(code[usable] == v, clusters=clusters, confidence=sampling.confidence)
+        for v, label in enumerate(question.labels)
+    }
+    n_ok, n_missing = int(usable.sum()), sum(missing.values())
+    bounds = None
+    if question.positive_code is not None and n_ok + n_missing:
+        hits = int((code == question.positive_code).sum())
+        bounds = (hits / (n_ok + n_missing), (hits + n_missing) / (n_ok + n_missing))
+    return JudgeResult(
+        judge=judge.name,
+        kind=judge.kind,
+        construct_name=judge.construct,
+        hash=judge.hash,
+        n_ok=n_ok,
+        missing=missing,
+        rate=rate,
+        bounds=bounds,
+        kappa_mean=kappa,
+        alpha_without=alpha,
+        **_against_reference(panel, code, sampling),
+    )
+
+
+def _against_reference(panel: Panel, code: NDArray[np.int16], sampling: Sampling) -> dict[str, Any]:
+    """Accuracy, sensitivity, specificity, Youden's J and kappa on the items that have both labels."""
+    if panel.gold is None or panel.scores is not None:
+        return {}
+    return table_estimates(
+        code,
+        panel.gold,
+        len(panel.question.labels),
+        positive=panel.question.positive_code,
+        clusters=panel.clusters,
+        replicates=sampling.replicates,
+        seed=sampling.seed,
+        confidence=sampling.confidence,
+    )
+
+
+def _slices(panel: Panel, by: Sequence[str], sampling: Sampling) -> list[Slice]:
+    slices = []
+    for column in by:
+        texts = panel.items[column].cast(pl.String).fill_null("(none)")
+        values = texts.unique().sort()
+        if values.len() > MAX_SLICES:
+            raise InputError(
+                f"--by {column!r}: {values.len():,} values are too many slices",
+                expected=f"a column with at most {MAX_SLICES}",
+            )
+        for value in values:
+            part = panel.take((texts == value).to_numpy())
+            slices.append(Slice(by=column, value=value, **_measures(part, sampling)))
+    return slices
+
+
+def _conventions(panel: Panel, sampling: Sampling) -> tuple[str, ...]:
+    share = f"{sampling.confidence:.0%}".replace("%", " %")
+    return (
+        "a judge that was asked several times votes with its first repeat",
+        "pairs: items on which both judges gave a usable verdict",
+        "alpha: pairable values (Krippendorff 2011); Fleiss, Conger, AC1, AC2: missing verdicts as Gwet (2014)",
+        f"coefficients, kappas and J: {share} bootstrap intervals over {panel.unit}s, "
+        f"{sampling.replicates} replicates, seed {sampling.seed}",
+        f"rates, accuracy, sensitivity, specificity: {share} Wilson intervals"
+        + ("" if panel.clusters is None else f" on the sample size that the {panel.unit} clusters leave"),
+    )
+
+
+def _mean_without_self(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(J,) mean of each row's defined values beside the diagonal; NaN where there is none."""
+    matrix = matrix.copy()
+    np.fill_diagonal(matrix, np.nan)
+    defined = ~np.isnan(matrix)
+    total = np.where(defined, matrix, 0.0).sum(axis=1)
+    n = defined.sum(axis=1)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
