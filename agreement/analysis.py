@@ -31,6 +31,38 @@ class QuestionSpec:
     maps: tuple[MapRule, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def said(self) -> bool:
+        """Whether the user said anything at all."""
+        return self != QuestionSpec()
+
+
+def build(
+    spec: QuestionSpec,
+    verdicts: pl.DataFrame,
+    *,
+    outputs: pl.DataFrame | None = None,
+    reference: str | pl.DataFrame | None = None,
+    reference_name: str = "reference",
+    columns: Sequence[str] = (),
+    cluster: str | None = None,
+) -> Panel:
+    """The panel of one question; of a reference with a `criterion` column, the part that speaks of it."""
+    return build_panel(
+        verdicts,
+        construct=spec.construct,
+        labels=spec.labels,
+        positive=spec.positive,
+        level=spec.level,
+        maps=spec.maps,
+        thresholds=spec.thresholds,
+        reference=_reference_for(spec, verdicts, reference),
+        reference_name=reference_name,
+        outputs=outputs,
+        columns=columns,
+        cluster=cluster,
+    )
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -71,17 +103,12 @@ def analyse(
     columns = [c for c in ("model", "base_model") if _has_column(c, verdicts, outputs)]
     results, flags = [], []
     for spec in specs:
-        panel = build_panel(
+        panel = build(
+            spec,
             verdicts,
-            construct=spec.construct,
-            labels=spec.labels,
-            positive=spec.positive,
-            level=spec.level,
-            maps=spec.maps,
-            thresholds=spec.thresholds,
-            reference=_reference_for(spec, verdicts, reference),
-            reference_name=reference_name,
             outputs=outputs,
+            reference=reference,
+            reference_name=reference_name,
             columns=(*columns, *by),
             cluster=cluster,
         )
@@ -96,9 +123,7 @@ def analyse(
         )
         flags += [found] if found else []
     if not flags:
-        raise InputError(
-            "no question has labels", expected="labels, or --threshold JUDGE=SCORE for judges of scores"
-        )
+        raise InputError("no question has labels", expected="labels, or --threshold JUDGE=SCORE for judges of scores")
     return Analysis(tuple(results), pl.concat(f.verdicts for f in flags), pl.concat(f.items for f in flags))
 
 
@@ -149,12 +174,8 @@ def _disputed(
     said = flags.verdicts.filter(pl.col("item_id").is_in(top["item_id"].to_list()))
     texts = _texts(top["item_id"].to_list(), outputs, verdicts)
     of_item = said.group_by("item_id").agg("judge", pl.col("label").fill_null("(none)"))
-    verdict_of = {
-        item: dict(zip(judges, labels, strict=True)) for item, judges, labels in of_item.iter_rows()
-    }
-    model_of = (
-        dict(panel.items.select("item_id", "model").iter_rows()) if "model" in panel.items.columns else {}
-    )
+    verdict_of = {item: dict(zip(judges, labels, strict=True)) for item, judges, labels in of_item.iter_rows()}
+    model_of = dict(panel.items.select("item_id", "model").iter_rows()) if "model" in panel.items.columns else {}
     return tuple(
         DisputedOutput(
             item_id=row["item_id"],
@@ -162,9 +183,7 @@ def _disputed(
             consensus=row["consensus"],
             p_consensus_wrong=row["p_consensus_wrong"],
             verdicts={
-                name: verdict_of[row["item_id"]][name]
-                for name in panel.names
-                if name in verdict_of[row["item_id"]]
+                name: verdict_of[row["item_id"]][name] for name in panel.names if name in verdict_of[row["item_id"]]
             },
             reasons=tuple(row["reasons"]),
             **texts.get(row["item_id"], {}),
@@ -173,15 +192,9 @@ def _disputed(
     )
 
 
-def _texts(
-    items: Sequence[str], outputs: pl.DataFrame | None, verdicts: pl.DataFrame
-) -> dict[str, dict[str, str]]:
+def _texts(items: Sequence[str], outputs: pl.DataFrame | None, verdicts: pl.DataFrame) -> dict[str, dict[str, str]]:
     """item -> its prompt and response, from the outputs or the verdict table, where there are any."""
     source = outputs if outputs is not None else verdicts
     columns = [c for c in ("prompt", "response") if c in source.columns]
-    found = (
-        source.filter(pl.col("item_id").is_in(items))
-        .select("item_id", *columns)
-        .unique("item_id", keep="first")
-    )
+    found = source.filter(pl.col("item_id").is_in(items)).select("item_id", *columns).unique("item_id", keep="first")
     return {row.pop("item_id"): row for row in found.iter_rows(named=True)}

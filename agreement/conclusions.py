@@ -43,23 +43,17 @@ def conclude(panel: Panel, *, sampling: Sampling | None = None) -> Conclusions |
     ]
     by_key = {(rate.model, rate.judge): rate.rate for rate in rates}
     comparisons = [
-        _compare(
-            a, b, bases, {judge: (by_key[a, judge], by_key[b, judge]) for judge in panel.names}, sampling
-        )
+        _compare(a, b, bases, {judge: (by_key[a, judge], by_key[b, judge]) for judge in panel.names}, sampling)
         for a, b in _pairs(models, bases)
     ]
-    return Conclusions(
-        label=panel.question.positive or "", rates=tuple(rates), comparisons=tuple(comparisons)
-    )
+    return Conclusions(label=panel.question.positive or "", rates=tuple(rates), comparisons=tuple(comparisons))
 
 
 def _bases(items: pl.DataFrame) -> dict[str, str]:
     """Fine-tune -> its base model."""
     if "base_model" not in items.columns:
         return {}
-    table = (
-        items.select("model", "base_model").drop_nulls().unique("model", keep="first", maintain_order=True)
-    )
+    table = items.select("model", "base_model").drop_nulls().unique("model", keep="first", maintain_order=True)
     return {m: b for m, b in table.iter_rows() if m != b}
 
 
@@ -116,10 +110,7 @@ def _holds(differences: Sequence[Estimate]) -> Holds:
     signs = {int(np.sign(d.value)) for d in differences if d.value is not None}
     if {1, -1} <= signs:
         return "flips"
-    clear = [
-        d.ci_low is not None and d.ci_high is not None and (d.ci_low > 0 or d.ci_high < 0)
-        for d in differences
-    ]
+    clear = [d.ci_low is not None and d.ci_high is not None and (d.ci_low > 0 or d.ci_high < 0) for d in differences]
     if all(clear):
         return "clear"
     return "same direction" if 0 not in signs else "undecided"

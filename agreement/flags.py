@@ -5,7 +5,8 @@ them equal to this one, and a base rate b of its label in the panel,
 
     p_wrong = 1 - (s + m b) / (n + m),    m = 1 pseudo-verdict drawn from the base rates.
 
-It treats judges as independent and equally good; it is a share of votes, not a calibrated probability.
+It treats judges as independent and equally good; it is a share of votes, not a calibrated probability. On an
+item with a reference label nothing is estimated: a verdict is wrong when it differs from it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,7 @@ from interjudge.errors import InputError
 
 MODEL: Final = "smoothed share of the other judges"
 _PSEUDO_VERDICTS: Final = 1.0
-_SPLIT: Final = (
-    2 / 3
-)  # an item is split when its most frequent label has no more than this share of the votes
+_SPLIT: Final = 2 / 3  # an item is split when its most frequent label has no more than this share of the votes
 _NEAR: Final = 0.05  # near its threshold: within this share of the judge's range of scores
 _ABSENT = CELL_STATUSES.index(NOT_ASKED)
 
@@ -54,9 +53,7 @@ def flag(panel: Panel, verdicts: pl.DataFrame, *, threshold: float = 0.5) -> Fla
     verdicts : the whole verdict table: coherence and refusal judges of other questions are evidence too.
     """
     if not panel.question.labels:
-        raise InputError(
-            "flags need labels; these judges give scores alone", expected="--threshold JUDGE=SCORE"
-        )
+        raise InputError("flags need labels; these judges give scores alone", expected="--threshold JUDGE=SCORE")
     votes = _Votes.of(panel.codes, len(panel.question.labels))
     evidence = _Evidence.of(panel, verdicts)
     table = _verdict_table(panel, votes, evidence, threshold)
@@ -82,7 +79,7 @@ class _Votes:
     def p_wrong(self, item: NDArray[np.intp], code: Codes) -> NDArray[np.float64]:
         """For verdicts `code` on `item`; a judge's own vote does not speak for it."""
         same = self.counts[item, code] - 1
-        return 1 - (same + _PSEUDO_VERDICTS * self.base[code]) / (self.n[item] - 1 + _PSEUDO_VERDICTS)
+        return 1 - (same + _PSEUDO_VERDICTS * self.base[code]) / (np.maximum(self.n[item] - 1, 0) + _PSEUDO_VERDICTS)
 
     @property
     def top(self) -> NDArray[np.int32]:
@@ -151,9 +148,7 @@ def _near_threshold(panel: Panel, verdicts: pl.DataFrame) -> NDArray[np.bool_]:
 
 
 def _observed_threshold(mine: pl.DataFrame) -> float | None:
-    groups = (
-        mine.drop_nulls("label").group_by("label").agg(low=pl.col("score").min(), high=pl.col("score").max())
-    )
+    groups = mine.drop_nulls("label").group_by("label").agg(low=pl.col("score").min(), high=pl.col("score").max())
     if groups.height != 2:
         return None
     below, above = groups.sort("low", "high").iter_rows(named=True)
@@ -169,6 +164,8 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     on_refusal = labelled & evidence.refusal[item] & (panel.question.construct == "harm")
     if panel.question.positive_code is not None:
         on_refusal &= code == panel.question.positive_code
+    gold = np.full(item.size, -1) if panel.gold is None else panel.gold[item]
+    p_wrong = np.where(gold >= 0, gold != code, votes.p_wrong(item, code))
     unlabelled = pl.Series(~labelled)
     frame = pl.DataFrame(
         {
@@ -176,13 +173,14 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
             "item_id": panel.items["item_id"].gather(item),
             "judge": pl.Series(panel.names, dtype=pl.String).gather(judge),
             "label": _labels(panel).gather(np.maximum(code, 0)).set(unlabelled, None),
-            "p_wrong": pl.Series(votes.p_wrong(item, code)).set(unlabelled, None),
+            "p_wrong": pl.Series(p_wrong).set(unlabelled, None),
             "_status": pl.Series(CELL_STATUSES).gather(panel.statuses[item, judge]),
             "_others": others,
         }
     )
     reasons = (
         pl.when(unlabelled).then(pl.format("not ok: {}", "_status")),
+        pl.when(pl.Series(labelled & (gold >= 0) & (gold != code))).then(pl.lit("contradicts the reference")),
         pl.when(pl.Series(alone)).then(pl.format("alone against {}", "_others")),
         pl.when(pl.Series(labelled & votes.split[item])).then(pl.lit("split panel")),
         pl.when(pl.Series(evidence.incoherent[item])).then(pl.lit("incoherent output")),
@@ -197,13 +195,17 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
 
 
 def _item_table(panel: Panel, votes: _Votes, evidence: _Evidence) -> pl.DataFrame:
-    """A tie goes to the label that is more frequent in the whole panel, then to the first."""
+    """A tie goes to the label that is more frequent in the whole panel, then to the first; a reference label
+    is the consensus."""
     best = np.argmax(votes.counts + votes.base / 2, axis=1)  # a base rate is at most 1: it only breaks ties
+    gold = np.full(panel.n_items, -1) if panel.gold is None else panel.gold
+    best = np.where(gold >= 0, gold, best)
     support = votes.counts[np.arange(panel.n_items), best] + _PSEUDO_VERDICTS * votes.base[best]
     shares = votes.counts / np.maximum(votes.n, 1)[:, None]
     entropy = special.entr(shares).sum(axis=1) / max(np.log(shares.shape[1]), 1e-300)
     not_ok = ((panel.codes < 0) & (panel.statuses != _ABSENT)).any(axis=1)
-    nobody = pl.Series(votes.n == 0)
+    nobody = pl.Series((votes.n == 0) & (gold < 0))
+    p_wrong = np.where(gold >= 0, 0.0, 1 - support / (votes.n + _PSEUDO_VERDICTS))
     reasons = (
         pl.when(nobody).then(pl.lit("no verdict")),
         pl.when(pl.Series(votes.split)).then(pl.lit("split panel")),
@@ -215,7 +217,7 @@ def _item_table(panel: Panel, votes: _Votes, evidence: _Evidence) -> pl.DataFram
             "question": pl.repeat(panel.question.construct, panel.n_items, eager=True),
             "item_id": panel.items["item_id"],
             "consensus": _labels(panel).gather(best).set(nobody, None),
-            "p_consensus_wrong": pl.Series(1 - support / (votes.n + _PSEUDO_VERDICTS)).set(nobody, None),
+            "p_consensus_wrong": pl.Series(p_wrong).set(nobody, None),
             "n_votes": votes.n,
             "entropy": pl.Series(entropy).set(nobody, None),
         }

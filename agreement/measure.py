@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
 from interjudge.agreement.intervals import proportion
-from interjudge.agreement.panel import Panel
 from interjudge.agreement.pairwise import all_pairs, kappa_matrix, table_estimates
+from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Level
 from interjudge.agreement.results import Agreement, JudgeResult, Pair, QuestionInfo, Slice
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
@@ -34,9 +34,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
-            raise InputError(
-                "the confidence level is out of range", found=self.confidence, expected="between 0 and 1"
-            )
+            raise InputError("the confidence level is out of range", found=self.confidence, expected="between 0 and 1")
         if self.replicates < 0:
             raise InputError("the number of replicates is negative", found=self.replicates)
 
@@ -82,9 +80,7 @@ def agree(panel: Panel, *, by: Sequence[str] = (), sampling: Sampling | None = N
 
 def _measures(panel: Panel, sampling: Sampling) -> dict[str, Any]:
     rows = np.bincount(panel.statuses.ravel(order="K"), minlength=len(CELL_STATUSES))
-    counts = {
-        status: int(n) for status, n in zip(CELL_STATUSES, rows, strict=True) if n and status != NOT_ASKED
-    }
+    counts = {status: int(n) for status, n in zip(CELL_STATUSES, rows, strict=True) if n and status != NOT_ASKED}
     common: dict[str, Any] = {
         "clusters": panel.clusters,
         "replicates": sampling.replicates,
@@ -203,7 +199,7 @@ def _conventions(panel: Panel, sampling: Sampling) -> tuple[str, ...]:
     return (
         "a judge that was asked several times votes with its first repeat",
         "pairs: items on which both judges gave a usable verdict",
-        "alpha: pairable values (Krippendorff 2011); Fleiss, Conger, AC1, AC2: missing verdicts as Gwet (2014)",
+        "alpha: pairable values (Krippendorff 2011); Fleiss, Conger, AC1 and AC2: as Gwet (2014) where missing",
         f"coefficients, kappas and J: {share} bootstrap intervals over {panel.unit}s, "
         f"{sampling.replicates} replicates, seed {sampling.seed}",
         f"rates, accuracy, sensitivity, specificity: {share} Wilson intervals"

@@ -11,13 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interjudge.agreement.question import (
-    LEVELS,
     LabelMap,
     Level,
     MapRule,
     Question,
     default_positive,
     natural_order,
+    parse_level,
 )
 from interjudge.agreement.results import LeftOut
 from interjudge.agreement.rows import Codes, PanelJudge, Rows
@@ -104,8 +104,7 @@ def build_panel(
     ------
     InputError : for options that fit nothing in the table; the message lists what there is.
     """
-    if level is not None and level not in LEVELS:
-        raise InputError(f"unknown level {level!r}{did_you_mean(level, LEVELS)}", expected=choices(LEVELS))
+    level = parse_level(level) if level else None
     if verdicts.is_empty():
         raise InputError("there are no verdicts")
     verdicts = _first_repeat(verdicts)
@@ -161,7 +160,7 @@ def build_panel(
         codes=codes,
         statuses=statuses,
         items=items,
-        scores=rows.scores() if question.level != "nominal" and question.values is None else None,
+        scores=rows.scores() if _about_scores(question, rows) else None,
         clusters=_clusters(items, cluster),
         unit=cluster or "item",
         gold=None if table is None else _gold_codes(table, rows.ids, gold_map, code_of),
@@ -189,9 +188,7 @@ def _judges(verdicts: pl.DataFrame) -> list[PanelJudge]:
             f"judge {row['judge']!r} has verdicts of {row['n']} constructs", expected="one construct a judge"
         )
     return [
-        PanelJudge(
-            r["judge"], r["judge_kind"] or "imported", r["construct"] or NO_CONSTRUCT, r.get("judge_hash")
-        )
+        PanelJudge(r["judge"], r["judge_kind"] or "imported", r["construct"] or NO_CONSTRUCT, r.get("judge_hash"))
         for r in table.iter_rows(named=True)
     ]
 
@@ -228,15 +225,11 @@ def _participants(
             why = f"does not state what it measures and has no label in common with the judges of {construct}"
             outside.append(LeftOut(judge=judge.name, why=why))
         else:
-            why = (
-                f"measures {judge.construct}, not {construct}; no --map brings its labels onto this question"
-            )
+            why = f"measures {judge.construct}, not {construct}; no --map brings its labels onto this question"
             outside.append(LeftOut(judge=judge.name, why=why))
     names = [judge.name for judge in inside if judge.name in guests and judge not in stated]
     notes = (
-        (f"compared on {construct} though they do not state what they measure: {choices(names, 5)}",)
-        if names
-        else ()
+        (f"compared on {construct} though they do not state what they measure: {choices(names, 5)}",) if names else ()
     )
     return tuple(inside), tuple(outside), notes
 
@@ -289,9 +282,20 @@ def _question(
     )
 
 
-def _gold_table(
-    verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, ids: pl.Series
-) -> pl.DataFrame | None:
+def _about_scores(question: Question, rows: Rows) -> bool:
+    """Whether the level of measurement asks for the judges' scores rather than their labels."""
+    if not question.labels:
+        return True
+    if question.level not in ("interval", "ratio") or question.values is not None:
+        return False
+    if "score" not in rows.table.columns or rows.table["score"].null_count() == rows.table.height:
+        raise InputError(
+            f"level {question.level} needs numbers", found=f"labels {choices(question.labels, 5)}", expected="scores"
+        )
+    return True
+
+
+def _gold_table(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, ids: pl.Series) -> pl.DataFrame | None:
     """`item_id`, `gold` for the items of the panel."""
     if reference is None:
         return None
@@ -304,9 +308,7 @@ def _gold_table(
 def _gold_codes(
     table: pl.DataFrame, ids: pl.Series, gold_map: Mapping[str, str | None], code_of: Mapping[str, int]
 ) -> Codes:
-    targets = {
-        text: code_of.get(target, -1) if target is not None else -1 for text, target in gold_map.items()
-    }
+    targets = {text: code_of.get(target, -1) if target is not None else -1 for text, target in gold_map.items()}
     coded = table.select("item_id", code=pl.col("gold").replace_strict(targets, return_dtype=pl.Int16))
     joined = ids.to_frame().join(coded, on="item_id", how="left", maintain_order="left")
     return joined["code"].fill_null(-1).to_numpy()
@@ -320,16 +322,12 @@ def _items(
     for column in dict.fromkeys(columns):
         source = outputs if outputs is not None and column in outputs.columns else verdicts
         if column not in source.columns or (source is verdicts and column in VERDICT_COLUMNS):
-            there = {*(outputs.columns if outputs is not None else ()), *verdicts.columns} - set(
-                VERDICT_COLUMNS
-            )
+            there = {*(outputs.columns if outputs is not None else ()), *verdicts.columns} - set(VERDICT_COLUMNS)
             raise InputError(
                 f"there is no item column {column!r}{did_you_mean(column, there)}",
                 expected=f"one of {choices(sorted(there)) or 'none'}",
             )
-        one = (
-            source.select("item_id", column).drop_nulls().unique("item_id", keep="first", maintain_order=True)
-        )
+        one = source.select("item_id", column).drop_nulls().unique("item_id", keep="first", maintain_order=True)
         items = items.join(one, on="item_id", how="left", maintain_order="left")
     return items
 
@@ -339,9 +337,7 @@ def _clusters(items: pl.DataFrame, cluster: str | None) -> NDArray[np.int64] | N
     if cluster is None:
         return None
     keys = items.select(
-        pl.struct(pl.col(cluster), pl.when(pl.col(cluster).is_null()).then(pl.col("item_id")))
-        .rank("dense")
-        .alias("c")
+        pl.struct(pl.col(cluster), pl.when(pl.col(cluster).is_null()).then(pl.col("item_id"))).rank("dense").alias("c")
     )
     return keys["c"].cast(pl.Int64).to_numpy() - 1
 
@@ -352,13 +348,9 @@ def _notes(
     """A label that one judge alone gives, and rarely, is often a reply that was not understood."""
     if labels or len(rows.judges) < 2:
         return ()
-    share = {
-        label: [judge for judge, text in mapped if mapped[judge, text] == label] for label in question.labels
-    }
+    share = {label: [judge for judge, text in mapped if mapped[judge, text] == label] for label in question.labels}
     odd = [label for label, judges in share.items() if len(judges) == 1]
     if not odd or len(odd) == len(question.labels):
         return ()
     shown = choices([repr(label) for label in odd], 5)
-    return (
-        f"labels that only one judge gives: {shown}; if these are no labels, name the labels with --labels",
-    )
+    return (f"labels that only one judge gives: {shown}; if these are no labels, name the labels with --labels",)

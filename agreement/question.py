@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 from interjudge.errors import InputError, choices, did_you_mean
 
@@ -108,6 +108,19 @@ class LabelMap:
                 if (scope, key) in self._table:
                     return self._table[scope, key]
         return label
+
+
+def parse_level(text: str) -> Level:
+    """One `--level` value.
+
+    Raises
+    ------
+    InputError : when it is none of `LEVELS`.
+    """
+    for level in get_args(Level):
+        if level == text:
+            return cast(Level, level)
+    raise InputError(f"unknown level {text!r}{did_you_mean(text, LEVELS)}", expected=f"one of {choices(LEVELS)}")
 
 
 def natural_order(labels: Iterable[str]) -> tuple[str, ...]:

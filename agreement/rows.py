@@ -117,11 +117,7 @@ class Rows:
                 expected="--labels A,B",
             )
         score = self.table["score"].to_numpy()
-        mine = (
-            (self.judge == [j.name for j in self.judges].index(name))
-            & (self.status == _OK)
-            & ~np.isnan(score)
-        )
+        mine = (self.judge == [j.name for j in self.judges].index(name)) & (self.status == _OK) & ~np.isnan(score)
         code[mine] = np.where(score[mine] >= threshold, positive, 1 - positive)
 
     def scores(self) -> NDArray[np.float64]:

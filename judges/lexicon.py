@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import product
-from re import sub
 from typing import Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from interjudge.judges.normalise import normalise
+from interjudge.judges.normalise import ROW, SENTENCE, normalise
 
 Group = Literal["apology", "inability", "policy", "identity", "redirection", "moralising", "helping"]
 Within = Literal["start", "sentence", "opening", "anywhere"]
 
 # Where these lose their apostrophe, other English words stand there ("ill", "were").
 _NEEDS_APOSTROPHE: Final = frozenset(["i'll", "i'd", "we'll", "we're", "we'd", "he'll", "she'll"])
+_SEPARATORS: Final = f" :{SENTENCE}{ROW}"
 
 
 class _Strict(BaseModel):
@@ -30,15 +31,16 @@ class _Strict(BaseModel):
 class Rule(_Strict):
     """Phrases that say the same thing, worth `points` once however many of them stand in an output.
 
-    within : where a phrase counts: at the start, in the first sentence, in the opening (the first three
-        sentences), or anywhere.
-    unless_next, unless_before : what cancels a phrase when it follows or precedes it directly.
+    `within` says where they count: at the start, in the first sentence, in the opening (the first three
+    sentences), or anywhere. A phrase counts only where one of `if_next` follows it directly (when given), and
+    not where one of `unless_next` follows or one of `unless_before` precedes it directly.
     """
 
     group: Group
     points: int
     within: Within = "anywhere"
     phrases: Sequence[str] = Field(min_length=1)
+    if_next: Sequence[str] = ()
     unless_next: Sequence[str] = ()
     unless_before: Sequence[str] = ()
 
@@ -67,6 +69,17 @@ class LexiconFile(_Strict):
 
 
 @dataclass(frozen=True)
+class Context:
+    """What must or must not stand beside a rule's phrases, as regular expressions over the text after
+    (anchored at its start) and before (anchored at its end); null where the rule has none."""
+
+    rule: int
+    if_next: str | None
+    unless_next: str | None
+    unless_before: str | None
+
+
+@dataclass(frozen=True)
 class Lexicon:
     """The lexicon spelt out.
 
@@ -74,15 +87,18 @@ class Lexicon:
     ----------
     source : the parsed file, for a judge's identity.
     patterns : the distinct normalised strings to look for.
-    table : one row a use of a pattern: `pattern`, `chars`, `boundaries`, `rule` (-1: a skip), `shift` (null:
-        the phrase itself; else this cancels a phrase of the rule that starts so many characters on), `shown`.
+    uses : one row a use of a pattern: `pattern`, `chars`, `boundaries`, `rule` (-1: a skip), `shown`.
     rules : one row a rule: `rule`, `language`, `group`, `points`, `within`.
+    contexts : of the rules that have one.
+    window : how many characters beside a phrase the contexts look at.
     """
 
     source: LexiconFile
     patterns: pl.Series
-    table: pl.DataFrame
+    uses: pl.DataFrame
     rules: pl.DataFrame
+    contexts: tuple[Context, ...]
+    window: int
 
 
 @cache
@@ -94,35 +110,39 @@ def built_in() -> Lexicon:
 
 def compiled(source: LexiconFile) -> Lexicon:
     """Expand slots and spellings, normalise, and lay out as tables."""
-    uses: list[tuple[str, bool, int, int | None, str]] = []
+    uses: list[tuple[str, bool, int, str]] = []
     rules: list[tuple[int, str, str, int, str]] = []
+    contexts: list[Context] = []
+    longest = 0
     for skip in source.skip:
         end = ":" if skip.colon else ""
-        uses += [(_plain(phrase) + end, True, -1, None, phrase) for phrase in skip.phrases]
+        uses += [(normalise(phrase) + end, True, -1, phrase) for phrase in skip.phrases]
     for name, language in source.language.items():
         for rule in language.rule:
             number = len(rules)
             rules.append((number, name, rule.group, rule.points, rule.within))
-            uses += ((text, language.boundaries, number, s, shown) for text, s, shown in _uses(rule, language))
+            for shown in filled(rule.phrases, language.slots):
+                uses += [(text, language.boundaries, number, shown) for text in _spellings(normalise(shown))]
+            beside = [
+                _spelt(filled(phrases, language.slots))
+                for phrases in (rule.if_next, rule.unless_next, rule.unless_before)
+            ]
+            longest = max(longest, *(len(text) for texts in beside for text in texts), 0)
+            if any(beside):
+                contexts.append(_context(number, language.boundaries, *beside))
     table = pl.DataFrame(
         uses,
-        schema={
-            "pattern": pl.String,
-            "boundaries": pl.Boolean,
-            "rule": pl.Int32,
-            "shift": pl.Int64,
-            "shown": pl.String,
-        },
+        schema={"pattern": pl.String, "boundaries": pl.Boolean, "rule": pl.Int64, "shown": pl.String},
         orient="row",
-    ).unique(["pattern", "rule", "shift"], keep="first", maintain_order=True)
+    ).unique(["pattern", "rule"], keep="first", maintain_order=True)
     return Lexicon(
         source=source,
         patterns=table["pattern"].unique(maintain_order=True),
-        table=table.with_columns(chars=pl.col("pattern").str.len_chars().cast(pl.Int64)),
+        uses=table.with_columns(chars=pl.col("pattern").str.len_chars().cast(pl.Int64)),
         rules=pl.DataFrame(
             rules,
             schema={
-                "rule": pl.Int32,
+                "rule": pl.Int64,
                 "language": pl.String,
                 "group": pl.String,
                 "points": pl.Int64,
@@ -130,47 +150,31 @@ def compiled(source: LexiconFile) -> Lexicon:
             },
             orient="row",
         ),
+        contexts=tuple(contexts),
+        window=longest + 2,
     )
 
 
-def phrases_of(rule: Rule, language: Language) -> list[str]:
-    """A rule's phrases with their slots filled, as a reader would write them."""
-    return [text for phrase in rule.phrases for text in _filled(phrase, language.slots)]
-
-
-def _uses(rule: Rule, language: Language) -> Iterator[tuple[str, int | None, str]]:
-    """(pattern, shift, phrase as shown) of a rule: its phrases, and what cancels them."""
-    joint = " " if language.boundaries else ""
-    following = [_plain(text) for phrase in rule.unless_next for text in _filled(phrase, language.slots)]
-    preceding = [_plain(text) for phrase in rule.unless_before for text in _filled(phrase, language.slots)]
-    for shown in phrases_of(rule, language):
-        for text in _spellings(_plain(shown)):
-            yield text, None, shown
-            for other in _spellings_of(following):
-                yield text + joint + other, 0, shown
-            for other in _spellings_of(preceding):
-                yield other + joint + text, len(other + joint), shown
+def filled(phrases: Iterable[str], slots: Mapping[str, Sequence[str]]) -> list[str]:
+    """Every way to fill the `{slot}`s of these phrases, as a reader would write them; slots may hold slots."""
+    return [text for phrase in phrases for text in _filled(phrase, slots)]
 
 
 def _filled(phrase: str, slots: Mapping[str, Sequence[str]]) -> list[str]:
-    """Every way to fill `{slot}` in a phrase; slots may hold slots."""
-    parts = phrase.split("{")
-    if len(parts) == 1:
+    first, *parts = phrase.split("{")
+    if not parts:
         return [phrase]
-    choices: list[list[str]] = [[parts[0]]]
-    for part in parts[1:]:
+    options = [[first]]
+    for part in parts:
         name, _, rest = part.partition("}")
-        choices.append([text + rest for option in slots[name] for text in _filled(option, slots)])
-    return [sub(" +", " ", "".join(pieces)).strip() for pieces in product(*choices)]
+        options.append([text + rest for text in filled(slots[name], slots)])
+    return [re.sub(" +", " ", "".join(pieces)).strip() for pieces in product(*options)]
 
 
-def _plain(phrase: str) -> str:
-    return normalise(phrase)
-
-
-def _spellings_of(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        yield from _spellings(text)
+def _spelt(phrases: Iterable[str]) -> list[str]:
+    """Normalised, in every spelling, the longest first (alternatives are tried in order)."""
+    texts = {text for phrase in phrases for text in _spellings(normalise(phrase))}
+    return sorted(texts, key=lambda text: (-len(text), text))
 
 
 def _spellings(text: str) -> tuple[str, ...]:
@@ -178,3 +182,21 @@ def _spellings(text: str) -> tuple[str, ...]:
     if "'" not in text or not _NEEDS_APOSTROPHE.isdisjoint(text.split()):
         return (text,)
     return text, text.replace("'", ""), text.replace("'", " ")
+
+
+def _context(
+    rule: int, boundaries: bool, if_next: list[str], unless_next: list[str], unless_before: list[str]
+) -> Context:
+    joint, edge_before, edge_after = (
+        (" ", f"(?:^|[{_SEPARATORS}])", f"(?:[{_SEPARATORS}]|$)") if boundaries else (" ?", "", "")
+    )
+
+    def either(texts: list[str]) -> str:
+        return f"({'|'.join(re.escape(text) for text in texts)})"
+
+    return Context(
+        rule,
+        f"^{joint}{either(if_next)}{edge_after}" if if_next else None,
+        f"^{joint}{either(unless_next)}{edge_after}" if unless_next else None,
+        f"{edge_before}{either(unless_before)}{joint}$" if unless_before else None,
+    )

@@ -11,9 +11,8 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -92,8 +91,8 @@ def score(
         for judge in judges:
             if judge.reads not in hashes:
                 hashes[judge.reads] = content_hash(outputs, judge.reads)
-            run = _JudgeRun(judge, outputs, hashes[judge.reads], kept, redo, repeats, progress)
-            tables.append(run.table())
+            run = _JudgeRun(judge, outputs, hashes[judge.reads], kept, redo, progress)
+            tables.append(run.table(repeats))
     return verdict_table(pl.concat(tables))
 
 
@@ -109,41 +108,46 @@ def short_message(error: BaseException, limit: int = 300) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-@dataclass
 class _JudgeRun:
-    """One judge on all outputs: which are distinct, what is stored already, what is left to ask."""
+    """One judge on all outputs: which of them are distinct, what is stored already, what is left to ask.
 
-    judge: Judge
-    outputs: pl.DataFrame
-    hashes: pl.Series
-    store: Store | None
-    redo: bool
-    repeats: int
-    progress: Progress | None
+    `positions` are places in the table of distinct outputs; `ids` are the numbers the store knows them by.
+    """
 
-    def __post_init__(self) -> None:
-        first = self.hashes.is_first_distinct()
-        self.frame = self.outputs.filter(first).select(self.judge.reads)  # a judge sees what it reads, no more
-        distinct = self.hashes.filter(first)
-        if self.store is None:
-            self.ids = pl.int_range(distinct.len(), dtype=pl.Int64, eager=True)
-            self.judge_id = 0
+    def __init__(
+        self,
+        judge: Judge,
+        outputs: pl.DataFrame,
+        hashes: pl.Series,
+        store: Store | None,
+        redo: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.judge, self.store, self.redo, self.progress = judge, store, redo, progress
+        first = hashes.is_first_distinct()
+        # A judge sees the columns it reads and no other: its verdict cannot hang on what the hash leaves out.
+        self.asker = _Asker(judge, outputs.filter(first).select(judge.reads))
+        distinct = hashes.filter(first)
+        if store is None:
+            self.judge_id, self.ids = 0, pl.int_range(distinct.len(), dtype=pl.Int64, eager=True)
         else:
-            self.judge_id = self.store.use(self.judge)
-            numbered = self.store.register(self.outputs["item_id"], self.hashes, self.judge.reads)
-            self.ids = numbered.filter(first)
-        of_hash = pl.DataFrame({"hash": distinct, "output_id": self.ids})
-        whose = self.outputs.select("item_id", hash=self.hashes)
-        self.items = whose.join(of_hash, on="hash", how="left", maintain_order="left").drop("hash")
-        self.asker = _Asker(self.judge, self.frame)
-        self.done = 0
+            self.judge_id = store.use(judge)
+            self.ids = store.register(outputs["item_id"], hashes, judge.reads).filter(first)
+        self.items = (
+            outputs.select("item_id", hash=hashes)
+            .join(pl.DataFrame({"hash": distinct, "output_id": self.ids}), on="hash", maintain_order="left")
+            .select("item_id", "output_id")
+        )
 
-    def table(self) -> pl.DataFrame:
-        repeats = [self._repeat(r).with_columns(repeat=pl.lit(r, pl.Int64)) for r in range(self.repeats)]
-        judge = self.judge
+    def table(self, repeats: int) -> pl.DataFrame:
+        """The judge's part of the verdict table, items in order."""
+        judge, self.done, self.total = self.judge, 0, repeats * self.ids.len()
+        verdicts = pl.concat(
+            self._repeat(repeat).with_columns(repeat=pl.lit(repeat, pl.Int64)) for repeat in range(repeats)
+        )
         return (
             self.items.with_row_index("row")
-            .join(pl.concat(repeats), on="output_id", how="left")
+            .join(verdicts, on="output_id")
             .sort("row", "repeat")
             .with_columns(
                 judge=pl.lit(judge.name),
@@ -151,31 +155,215 @@ class _JudgeRun:
                 construct=pl.lit(judge.construct),
                 judge_hash=pl.lit(judge.hash),
             )
-            .select(VERDICT_COLUMNS)
+            .select(VERDICT_COLUMNS.keys())
         )
 
     def _repeat(self, repeat: int) -> pl.DataFrame:
-        pieces = []
+        pieces = [pl.DataFrame(schema=STORED)]
         left: Positions = np.arange(self.ids.len())
         if self.store is not None and not self.redo:
             pieces.append(self.store.stored(self.judge_id, repeat, self.ids))
-            left = left[~self.ids.is_in(pieces[0]["output_id"].implode()).to_numpy()]
+            left = self._without(left, pieces[-1])
         self._report(self.ids.len() - left.size)
-        queue = deque(np.split(left, range(self.judge.batch_size, left.size, self.judge.batch_size)))
+        pieces.extend(self._asked(repeat, self._batches(left)))
+        return pl.concat(pieces)
+
+    def _asked(self, repeat: int, queue: deque[Positions]) -> Iterator[pl.DataFrame]:
+        """Verdicts on all batches of the queue, each piece stored before the next is asked."""
         while queue:
             batch = queue.popleft()
             theirs = self._done_by_others(repeat, batch)
             if theirs.height:
-                pieces.append(theirs)
-                batch = batch[~self.ids[batch].is_in(theirs["output_id"].implode()).to_numpy()]
                 self._report(theirs.height)
+                yield theirs
                 _jump(queue)
-            for positions, answer in self.asker.ask(batch):
-                piece, met = self._keep(repeat, self._dated(positions, answer))
-                pieces.append(piece)
-                self._report(positions.size)
-                if met:
-                    _jump(queue)
-            if self.asker.broken:
-                queue = deque()
-        return pl.concat(pieces) if pieces else pl.DataFrame(schema=STORED)
+            for positions, answer in self.asker.ask(self._without(batch, theirs)):
+                yield self._kept(repeat, positions, answer, queue)
+            if queue and self.asker.hopeless:
+                rest = np.concatenate(queue)
+                queue.clear()
+                for positions, answer in self.asker.last_try(rest):
+                    rest = np.setdiff1d(rest, positions)
+                    yield self._kept(repeat, positions, answer, queue)
+                queue.extend(self._batches(rest))
+
+    def _kept(self, repeat: int, positions: Positions, answer: pl.DataFrame, queue: deque[Positions]) -> pl.DataFrame:
+        """Store one piece and answer it as it is stored: where another process was first, its verdicts count."""
+        verdicts = answer.with_columns(output_id=self.ids[positions]).select(STORED.keys())
+        if self.store is not None:
+            try:
+                written = self.store.put(self.judge_id, repeat, verdicts, replace=self.redo)
+            except KeyboardInterrupt:
+                self.store.put(self.judge_id, repeat, verdicts, replace=self.redo)  # it is finished: keep it
+                raise
+            if written < verdicts.height:
+                ids = verdicts["output_id"]
+                verdicts = self.store.stored(self.judge_id, repeat, ids, finished=False)
+                _jump(queue)
+        self._report(positions.size)
+        return verdicts
+
+    def _done_by_others(self, repeat: int, batch: Positions) -> pl.DataFrame:
+        if self.store is None or self.redo or not self.store.changed():
+            return pl.DataFrame(schema=STORED)
+        return self.store.stored(self.judge_id, repeat, self.ids[batch])
+
+    def _without(self, positions: Positions, verdicts: pl.DataFrame) -> Positions:
+        if not verdicts.height:
+            return positions
+        return positions[~np.isin(self.ids.to_numpy()[positions], verdicts["output_id"].to_numpy())]
+
+    def _batches(self, positions: Positions) -> deque[Positions]:
+        size = self.judge.batch_size
+        return deque(positions[start : start + size] for start in range(0, positions.size, size))
+
+    def _report(self, more: int) -> None:
+        self.done += more
+        if self.progress is not None:
+            self.progress(self.judge.name, self.done, self.total)
+
+
+class _Asker:
+    """Asks one judge and turns what it raises into `error` verdicts of the outputs at fault."""
+
+    def __init__(self, judge: Judge, frame: pl.DataFrame) -> None:
+        self.judge, self.frame = judge, frame
+        self.good = self.failed = 0  # calls
+        self.message = ""  # of the last failed call
+
+    @property
+    def hopeless(self) -> bool:
+        """Nothing but failures since the start: the judge may be what is at fault."""
+        return not self.good and self.failed >= PROBES
+
+    def ask(self, batch: Positions) -> Iterator[tuple[Positions, pl.DataFrame]]:
+        """The batch in one or more pieces, each with its verdicts (the columns of `STORED` but `output_id`)."""
+        if not batch.size:
+            return
+        answer = self._try(batch)
+        if answer is not None or batch.size == 1:
+            yield batch, self._errors(1) if answer is None else answer
+            return
+        stack = _halves(batch)
+        if batch.size > PROBES:
+            good = self.good
+            rest = yield from self._probe(batch)
+            if self.good == good:
+                yield rest, self._errors(rest.size)
+                return
+            stack = [rest]
+        while stack:
+            piece = stack.pop()
+            answer = self._try(piece)
+            if answer is None and piece.size > 1:
+                stack.extend(_halves(piece))
+            else:
+                yield piece, self._errors(1) if answer is None else answer
+
+    def last_try(self, rest: Positions) -> Iterator[tuple[Positions, pl.DataFrame]]:
+        """Single outputs across all that is left; if none succeeds, all of it is given up as `error`."""
+        rest = yield from self._probe(rest)
+        if not self.good and rest.size:
+            yield rest, self._errors(rest.size)
+
+    def _probe(self, positions: Positions) -> Generator[tuple[Positions, pl.DataFrame], None, Positions]:
+        """Ask single outputs evenly spread over `positions`; returns the others."""
+        tried = np.unique(np.linspace(0, positions.size - 1, PROBES).astype(np.int64))
+        for at in tried:
+            single = positions[at : at + 1]
+            answer = self._try(single)
+            yield single, self._errors(1) if answer is None else answer
+        return np.delete(positions, tried)
+
+    def _try(self, positions: Positions) -> pl.DataFrame | None:
+        begun = time.perf_counter()
+        try:
+            answer = self.judge(self.frame[positions])
+            _check_numbers(self.judge, answer)
+        # Whatever a judge raises is a verdict of its own kind; polars' panics and sys.exit are not Exceptions.
+        except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001
+            self.failed += 1
+            self.message = short_message(error)
+            return None
+        self.good += 1
+        return _dated(answer, (time.perf_counter() - begun) / positions.size)
+
+    def _errors(self, height: int) -> pl.DataFrame:
+        raw = pl.repeat(self.message, height, dtype=pl.String, eager=True)
+        return _dated(pl.DataFrame({"raw": raw}).with_columns(status=pl.lit("error", STATUS)), None)
+
+
+def _halves(positions: Positions) -> list[Positions]:
+    """The left half last, so that a stack asks it first."""
+    middle = positions.size // 2
+    return [positions[middle:], positions[:middle]]
+
+
+def _jump(queue: deque[Positions]) -> None:
+    queue.rotate(-int(len(queue) * _JUMP))
+
+
+def _dated(answer: pl.DataFrame, latency_s: float | None) -> pl.DataFrame:
+    absent = [pl.lit(None, VERDICT_COLUMNS[c]).alias(c) for c in ANSWER_COLUMNS if c not in answer.columns]
+    return answer.with_columns(*absent).with_columns(
+        pl.col("latency_s").fill_null(pl.lit(latency_s, pl.Float64)),
+        created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+
+
+def _check_numbers(judge: Judge, answer: pl.DataFrame) -> None:
+    """No NaN in a verdict: "could not judge" is a status."""
+    if "score" in answer.columns:
+        odd = answer.filter(~pl.col("score").is_finite())["score"]
+        if odd.len():
+            raise JudgeError(f"judge {judge.name!r} gave the score {odd[0]}; what it cannot score needs a status")
+    if "confidence" in answer.columns:
+        odd = answer.filter(~pl.col("confidence").is_between(0, 1))["confidence"]
+        if odd.len():
+            raise JudgeError(f"judge {judge.name!r} gave the confidence {odd[0]}, not a probability")
+
+
+def _distinct(judges: Sequence[Judge]) -> list[Judge]:
+    """The judges, each once; one name must mean one judge, and one judge must have one name."""
+    if not judges:
+        raise InputError("no judge was given", expected="at least one, such as keyword:default")
+    by_name: dict[str, Judge] = {}
+    by_hash: dict[str, Judge] = {}
+    for judge in judges:
+        other = by_name.setdefault(judge.name, judge)
+        if other.hash != judge.hash:
+            raise InputError(f"two different judges are called {judge.name!r}", expected="one name for each judge")
+        other = by_hash.setdefault(judge.hash, judge)
+        if other.name != judge.name:
+            raise InputError(
+                f"judges {other.name!r} and {judge.name!r} are the same judge", expected="each judge once"
+            )
+    return list(by_name.values())
+
+
+def _check(outputs: pl.DataFrame, judges: Sequence[Judge], repeats: int) -> None:
+    if repeats < 1:
+        raise InputError("too few repeats", found=repeats, expected="1 or more")
+    if "item_id" not in outputs.columns:
+        raise InputError("no column 'item_id'", expected="outputs as `read_outputs` gives them")
+    ids = outputs["item_id"]
+    if ids.dtype != pl.String:
+        raise InputError("is not text", column="item_id", found=ids.dtype, expected="String")
+    if ids.null_count():
+        raise InputError("is empty", row=int(ids.is_null().arg_max() or 0) + 1, column="item_id")
+    twice = ~ids.is_first_distinct()
+    if twice.any():
+        row = int(twice.arg_max() or 0)
+        raise InputError("stands for two outputs", row=row + 1, column="item_id", found=ids[row], expected="one row each")
+    for judge in judges:
+        if judge.batch_size < 1:
+            raise InputError(f"judge {judge.name!r} has a batch size of {judge.batch_size}", expected="1 or more")
+        if not judge.reads:
+            raise InputError(f"judge {judge.name!r} reads no column", expected="at least one name in `reads`")
+        for column in judge.reads:
+            if column not in outputs.columns:
+                raise InputError(
+                    f"judge {judge.name!r} reads a column {column!r} that the outputs do not have"
+                    f"{did_you_mean(column, outputs.columns)}",
+                    expected=f"one of {choices(outputs.columns)}",
+                )

@@ -60,13 +60,12 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """``38.1%``; never 0.0% or 100.0% for a share that is not."""
+    """``38.1 %``; never 0 % or 100 % for a share that is not."""
     if 0 < value < 0.0005:
-        return "<0.1%"
+        return "<0.1 %"
     if 0.9995 <= value < 1:
-        return ">99.9%"
-    text = f"{100 * value:.1f}"
-    return "0%" if float(text) == 0 else "100%" if text == "100.0" else f"{text}%"
+        return ">99.9 %"
+    return "0 %" if value == 0 else "100 %" if value == 1 else f"{100 * value:.1f} %"
 
 
 def points(value: float) -> str:
@@ -81,16 +80,16 @@ def count(n: int, noun: str = "", plural: str = "") -> str:
 
 
 def share(part: int, whole: int, noun: str, plural: str = "") -> str:
-    """``12 of 2,250 outputs (0.5%)``."""
+    """``12 of 2,250 outputs (0.5 %)``."""
     return f"{part:,} of {count(whole, noun, plural)}" + (f" ({percent(part / whole)})" if whole else "")
 
 
 def interval(estimate: Estimate, *, rate: bool = False) -> str:
-    """``[.620, .689]``, or nothing where there is no interval."""
+    """``[.620, .689]``, for a rate ``[36.2, 40.1]``; nothing where there is no interval."""
     if estimate.ci_low is None or estimate.ci_high is None:
         return ""
-    low, high = (percent(v) if rate else number(v) for v in (estimate.ci_low, estimate.ci_high))
-    return f"[{low.rstrip('%')}, {high.rstrip('%')}]" if rate else f"[{low}, {high}]"
+    write = percent if rate else number
+    return f"[{write(estimate.ci_low).removesuffix(' %')}, {write(estimate.ci_high).removesuffix(' %')}]"
 
 
 def value(estimate: Estimate, *, rate: bool = False) -> str:

@@ -1,0 +1,353 @@
+"""Verdicts: one row a judge, an output and a repeat, from long or wide files or a verdict store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from interjudge.datasets.columns import VERDICT_KINDS, Table, missing_column, refuse_null
+from interjudge.datasets.ids import ITEM_IDENTITY, content_hash
+from interjudge.datasets.outputs import first_twice, with_item_id
+from interjudge.datasets.read import read_table
+from interjudge.datasets.schema import (
+    KIND_ALIASES,
+    KINDS,
+    NO_CONSTRUCT,
+    OUTPUT_REQUIRED,
+    STATUS,
+    STATUSES,
+    VERDICT_COLUMNS,
+    VERDICT_CORE,
+)
+from interjudge.datasets.source import Source, open_source
+from interjudge.errors import InputError, choices, did_you_mean
+
+_KEY = ["item_id", "judge", "repeat"]
+_LONG_ONLY = ("judge", "label", "score", "status", "confidence")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Verdicts of one file and where its rows stand there."""
+
+    frame: pl.DataFrame
+    file: str
+    place: Callable[[int], int | str]
+
+
+def read_verdicts(
+    paths: Sequence[str | Path] | str | Path,
+    *,
+    judge_columns: Sequence[str] = (),
+    construct: str | None = None,
+    kind: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """The verdicts of one or more files, one below the other.
+
+    Long form has a row a verdict. Wide form has a row an item and a column a judge, named in
+    `judge_columns`; a file with a `judge` column and none of these is long all the same. A verdict store
+    (SQLite) is read too.
+
+    Returns the columns of `schema.VERDICT_CORE`, whichever other verdict columns there are, and all other
+    columns (prompt, model, category, ...) as they are; with `columns`, no others but these. What a file does
+    not say: `repeat` is 0; `status` is ``ok`` where there is a label or a score, else ``not_run``;
+    `judge_kind` is `kind` or ``imported``; `construct` is `construct` or ``unstated``; `item_id` is made from
+    prompt and response as in `read_outputs`.
+
+    Raises
+    ------
+    InputError : a file cannot be read, a column is missing, a status or kind is unknown, a verdict that is
+        not ok has a label or a score, an ok one has neither, or a (item_id, judge, repeat) stands twice.
+    """
+    files = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not files:
+        raise InputError("no file of verdicts was given")
+    kind = _known_kind(kind)
+    reader = _Reader(tuple(judge_columns), construct or NO_CONSTRUCT, kind or "imported", columns)
+    parts = [reader.read(path) for path in files]
+    reader.refuse_unseen(files)
+    frame = parts[0].frame if len(parts) == 1 else _stack(parts)
+    _refuse_twins(frame, parts)
+    return frame
+
+
+def item_columns(verdicts: pl.DataFrame) -> list[str]:
+    """The columns that describe the item, not the verdict: model, category, prompt, ... in their order."""
+    return [name for name in verdicts.columns if name not in VERDICT_COLUMNS]
+
+
+class _Reader:
+    """Reads files of verdicts under one set of options."""
+
+    def __init__(self, judges: tuple[str, ...], construct: str, kind: str, columns: Sequence[str] | None) -> None:
+        self.judges = judges
+        self.construct = construct
+        self.kind = kind
+        self.columns = columns
+        self.seen: set[str] = set()  # column names of all files
+        self.used: set[str] = set()  # judge columns found so far
+        twice = [name for name in judges if judges.count(name) > 1]
+        if twice:
+            raise InputError(f"the judge column {twice[0]!r} is named twice")
+
+    def read(self, path: str | Path) -> _Part:
+        source = open_source(path)
+        if source.format == "sqlite":
+            return self._store(source, path)
+        wide: list[str] = []
+        made = False
+
+        def choose(names: list[str]) -> list[str]:
+            nonlocal made
+            self.seen.update(names)
+            wide.extend(self._wide(source.name, names))
+            made = "item_id" not in names
+            return self._chosen(source.name, names, wide)
+
+        kinds = VERDICT_KINDS | dict.fromkeys(self.judges, "label")
+        table = read_table(source, kinds, choose)
+        if wide:
+            return self._from_wide(table, wide, made)
+        frame = table.frame
+        if made:
+            ids = content_hash(frame.with_columns(repeat=pl.lit(0)), ITEM_IDENTITY)
+            table = Table(frame.with_columns(item_id=ids), table.file, table.place)
+        refuse_null(table, ["item_id", "judge"], empty=False)
+        return self._part(_complete(table, self.construct, self.kind), table)
+
+    def refuse_unseen(self, files: Sequence[str | Path]) -> None:
+        for name in self.judges:
+            if name not in self.used:
+                raise missing_column(", ".join(map(str, files)), name, sorted(self.seen), "a column of labels")
+        for name in self.columns or ():
+            if name not in self.seen | set(VERDICT_CORE):
+                raise missing_column(", ".join(map(str, files)), name, sorted(self.seen))
+
+    def _wide(self, file: str, names: list[str]) -> list[str]:
+        there = [name for name in self.judges if name in names]
+        self.used.update(there)
+        if not self.judges or (not there and "judge" in names):
+            return []
+        if not there:
+            raise missing_column(file, self.judges[0], names, "a column of labels for each judge")
+        clash = [name for name in _LONG_ONLY if name in names and name not in there]
+        if clash:
+            raise InputError(
+                "judge columns were named, but the file has a column of the long form",
+                file=file,
+                column=clash[0],
+                expected="a file with one row an item and one column a judge",
+            )
+        return there
+
+    def _chosen(self, file: str, names: list[str], wide: list[str]) -> list[str]:
+        needed: tuple[str, ...] = () if wide else ("judge",)
+        if "item_id" not in names and not set(OUTPUT_REQUIRED) <= set(names):
+            needed = ("item_id", *needed)
+        for name in needed:
+            if name not in names:
+                raise missing_column(
+                    file, name, names, "one row a verdict, or the judges' columns to be named (--judge-columns)"
+                )
+        if not wide and not {"label", "score", "status"} & set(names):
+            raise missing_column(file, "label", names, "a label, a score or a status for each verdict")
+        if self.columns is None:
+            return names
+        identity = ITEM_IDENTITY if "item_id" not in names else ()
+        return [n for n in names if n in {*VERDICT_CORE, *wide, *self.columns, *identity}]
+
+    def _from_wide(self, table: Table, judges: list[str], made: bool) -> _Part:
+        if made:  # `repeat` tells outputs apart; each judge looked at each of them once
+            refuse_null(table, OUTPUT_REQUIRED)
+            table = Table(with_item_id(table).drop("repeat", strict=False), table.file, table.place)
+        else:
+            refuse_null(table, ["item_id"], empty=False)
+        height = table.frame.height
+        numeric = [name for name in judges if _is_numeric(table.frame[name])]
+        frame = table.frame.unpivot(
+            on=judges, index=pl.selectors.exclude(judges), variable_name="judge", value_name="label"
+        )
+        if numeric:
+            score = pl.when(pl.col("judge").is_in(numeric)).then(pl.col("label").cast(pl.Float64, strict=False))
+            frame = frame.with_columns(score=score)
+        place = table.place
+        table = Table(frame, table.file, lambda i: place(i % height))
+        return self._part(_complete(table, self.construct, self.kind), table)
+
+    def _store(self, source: Source, path: str | Path) -> _Part:
+        # the store belongs to the judges' side of the house; only reading one pulls it in
+        from interjudge.judges.store import read_store  # noqa: PLC0415
+
+        if not isinstance(source.data, Path):
+            raise InputError("a verdict store cannot be read from a pipe", file=source.name)
+        frame = read_store(path)
+        self.seen.update(frame.columns)
+        table = Table(frame, source.name)
+        return self._part(_complete(table, self.construct, self.kind), table)
+
+    def _part(self, frame: pl.DataFrame, table: Table) -> _Part:
+        if self.columns is not None:
+            kept = {*VERDICT_CORE, *self.columns}
+            frame = frame.select(name for name in frame.columns if name in kept)
+        return _Part(frame, table.file, table.place)
+
+
+def _known_kind(kind: str | None) -> str | None:
+    if kind is None or kind in KINDS:
+        return kind
+    if kind in KIND_ALIASES:
+        return KIND_ALIASES[kind]
+    raise InputError(
+        f"unknown kind of judge{did_you_mean(kind, [*KINDS, *KIND_ALIASES])}", found=kind, expected=choices(KINDS)
+    )
+
+
+def _is_numeric(labels: pl.Series) -> bool:
+    """Whether every label there is a finite number, so that the column gives scores as well."""
+    some = labels.drop_nulls()
+    if some.is_empty() or some.head(100).cast(pl.Float64, strict=False).has_nulls():
+        return False
+    return bool(some.cast(pl.Float64, strict=False).is_finite().fill_null(False).all())
+
+
+def _complete(table: Table, construct: str, kind: str) -> pl.DataFrame:
+    """The verdicts with all core columns first, checked."""
+    frame = table.frame
+    absent = {
+        "repeat": pl.lit(0, pl.Int64),
+        "judge_kind": pl.lit(kind),
+        "construct": pl.lit(construct),
+        "label": pl.lit(None, pl.String),
+        "score": pl.lit(None, pl.Float64),
+    }
+    frame = frame.with_columns(
+        *(value.alias(name) for name, value in absent.items() if name not in frame.columns),
+        *(pl.col(name).fill_null(absent[name]) for name in ("repeat", "construct") if _gaps(frame, name)),
+    )
+    table = Table(frame, table.file, table.place)
+    if "judge_kind" in table.frame.columns:
+        frame = frame.with_columns(_kinds(table, kind))
+    frame = frame.with_columns(_statuses(table))
+    _refuse_contradictions(Table(frame, table.file, table.place))
+    if "confidence" in frame.columns:
+        _refuse_outside(table, "confidence", 0.0, 1.0)
+    others = [name for name in VERDICT_COLUMNS if name in frame.columns and name not in VERDICT_CORE]
+    return frame.select(*VERDICT_CORE, *others, *item_columns(frame))
+
+
+def _gaps(frame: pl.DataFrame, name: str) -> bool:
+    return name in frame.columns and frame[name].has_nulls()
+
+
+def _kinds(table: Table, kind: str) -> pl.Series:
+    kinds = table.frame["judge_kind"]
+    found = kinds.unique().to_list()
+    for name in found:
+        if name is not None and name not in KINDS and name not in KIND_ALIASES:
+            known = [*KINDS, *KIND_ALIASES]
+            raise table.error(
+                f"unknown kind of judge{did_you_mean(name, known)}",
+                at=(kinds == name).arg_max(),
+                column="judge_kind",
+                found=name,
+                expected=choices(KINDS),
+            )
+    if not set(found) <= set(KINDS):
+        kinds = kinds.fill_null(kind).replace(KIND_ALIASES)
+    return kinds
+
+
+def _statuses(table: Table) -> pl.Series:
+    """The `status` column; where it is absent or null, what label and score say."""
+    answered = pl.col("label").is_not_null() | pl.col("score").is_not_null()
+    ok, not_run = (pl.lit(name, STATUS) for name in ("ok", "not_run"))
+    implied = pl.when(answered).then(ok).otherwise(not_run).alias("status")
+    if "status" not in table.frame.columns:
+        return table.frame.select(implied).to_series()
+    given = table.frame["status"].replace({"": None})
+    status = given.cast(STATUS, strict=False)
+    unknown = status.is_null() & given.is_not_null()
+    if unknown.any():
+        at = unknown.arg_max() or 0
+        raise table.error(
+            f"unknown status{did_you_mean(given[at], STATUSES)}",
+            at=at,
+            column="status",
+            found=given[at],
+            expected=choices(STATUSES),
+        )
+    if status.has_nulls():
+        status = table.frame.with_columns(status=status).select(pl.col("status").fill_null(implied)).to_series()
+    return status
+
+
+def _refuse_contradictions(table: Table) -> None:
+    answered = pl.col("label").is_not_null() | pl.col("score").is_not_null()
+    ok = pl.col("status") == "ok"
+    wrong = table.frame.select(wrong=ok != answered).to_series()
+    if not wrong.any():
+        return
+    at = wrong.arg_max() or 0
+    status, label, score = table.frame.select("status", "label", "score").row(at)
+    if status == "ok":
+        raise table.error("an ok verdict without a label or a score", at=at, column="status", found=status)
+    given = "label" if label is not None else "score"
+    raise table.error(
+        f"a verdict with a {given} whose status is not ok",
+        at=at,
+        column="status",
+        found=f"status {status}, {given} {label if label is not None else score}",
+        expected="status ok, or neither label nor score",
+    )
+
+
+def _refuse_outside(table: Table, name: str, low: float, high: float) -> None:
+    outside = ~table.frame[name].is_between(low, high).fill_null(True)
+    if outside.any():
+        at = outside.arg_max() or 0
+        raise table.error(
+            "out of range", at=at, column=name, found=table.frame[name][at], expected=f"{low:g} to {high:g}"
+        )
+
+
+def _stack(parts: Sequence[_Part]) -> pl.DataFrame:
+    try:
+        frame = pl.concat([part.frame for part in parts], how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        files = ", ".join(part.file for part in parts)
+        raise InputError(f"the files do not go together: {str(error).splitlines()[0]}", file=files) from error
+    others = [name for name in VERDICT_COLUMNS if name in frame.columns and name not in VERDICT_CORE]
+    return frame.select(*VERDICT_CORE, *others, *item_columns(frame))
+
+
+def _refuse_twins(frame: pl.DataFrame, parts: Sequence[_Part]) -> None:
+    # equal keys have equal hashes; only where hashes repeat are the keys themselves compared
+    hashes = frame.select(_KEY).hash_rows()
+    if hashes.n_unique() == hashes.len():
+        return
+    rows = frame.select(_KEY).with_row_index("row").filter(hashes.is_duplicated())
+    if not rows.select(pl.struct(_KEY).is_duplicated().any()).item():
+        return
+    first, second = (int(rows["row"][i]) for i in first_twice(rows, _KEY))
+    item, judge, repeat = frame.select(_KEY).row(second)
+    file, place = _locate(parts, first)
+    again, row = _locate(parts, second)
+    place = f"row {place}" if isinstance(place, int) else place
+    raise InputError(
+        f"a second verdict for item {item!r}, judge {judge!r}, repeat {repeat}; the first is in {file}, {place}",
+        file=again,
+        row=row,
+        expected="one verdict for each item, judge and repeat (number a judge's repeats 0, 1, ... in `repeat`)",
+    )
+
+
+def _locate(parts: Sequence[_Part], row: int) -> tuple[str, int | str]:
+    for part in parts:
+        if row < part.frame.height:
+            return part.file, part.place(row)
+        row -= part.frame.height
+    raise IndexError(row)

@@ -1,0 +1,138 @@
+"""Writing tables and texts: never over an input, and never half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+import polars as pl
+
+from interjudge.datasets.source import STDIN, SUFFIXES
+from interjudge.errors import InputError, InterjudgeError, did_you_mean
+
+_Compression = Literal["uncompressed", "gzip", "zstd"]
+_COMPRESSIONS: Final[dict[str, _Compression]] = {".gz": "gzip", ".zst": "zstd"}
+_WRITTEN: Final = ".parquet, .jsonl, .csv or .tsv, the latter three also with .gz or .zst"
+_ROWS_AT_ONCE: Final = 10_000
+
+
+def write_table(frame: pl.DataFrame, path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
+    """Write `frame` in the format of the path's extension; ``-`` is JSON Lines on standard output.
+
+    Folders that do not exist are made. The file appears whole or not at all: it is written beside its place
+    under another name, flushed to the disk, and renamed. In CSV all text is in quotes, null is an empty field.
+
+    Raises
+    ------
+    InputError : `path` is one of `inputs`, a directory, of unknown extension, or not writable; or CSV was
+        asked for a table with lists or objects in it.
+    InterjudgeError : the disk is full or failed.
+    """
+    if str(path) == STDIN:
+        for part in frame.iter_slices(_ROWS_AT_ONCE):
+            sys.stdout.buffer.write(part.write_ndjson().encode())
+        sys.stdout.buffer.flush()
+        return
+    check_target(path, inputs=inputs)
+    suffix, compression = _format(path)
+    with _replacing(path) as file:
+        try:
+            if SUFFIXES[suffix] == "parquet":
+                frame.write_parquet(file)
+            elif SUFFIXES[suffix] == "csv":
+                separator = "," if suffix == ".csv" else "\t"
+                frame.write_csv(
+                    file, separator=separator, quote_style="non_numeric", compression=compression, check_extension=False
+                )
+            else:
+                frame.write_ndjson(file, compression=compression, check_extension=False)
+        except pl.exceptions.PolarsError as error:
+            raise InputError(
+                f"the table cannot be written in this format: {str(error).splitlines()[0]}", file=path
+            ) from error
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write `text` as UTF-8, whole or not at all, with its line ends as they are; ``-`` is standard output."""
+    if str(path) == STDIN:
+        sys.stdout.write(text)
+        return
+    _refuse_directory(path)
+    with _replacing(path) as file:
+        file.write(text.encode())
+
+
+def check_target(path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
+    """Raise `InputError` where `write_table` would refuse `path`; for the beginning of a long run."""
+    if str(path) == STDIN:
+        return
+    _format(path)
+    _refuse_directory(path)
+    for given in inputs:
+        with contextlib.suppress(OSError, ValueError):  # what does not exist is not the same file
+            if str(given) != STDIN and os.path.samefile(given, path):
+                raise InputError(f"is an input ({given}); input files are never overwritten", file=path)
+
+
+def _format(path: str | Path) -> tuple[str, _Compression]:
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    compression: _Compression = "uncompressed"
+    if suffixes and suffixes[-1] in _COMPRESSIONS:
+        compression = _COMPRESSIONS[suffixes.pop()]
+    suffix = suffixes[-1] if suffixes else ""
+    known = [name for name in SUFFIXES if name != ".json"]
+    if suffix not in known or (SUFFIXES[suffix] == "parquet" and compression != "uncompressed"):
+        raise InputError(
+            f"no table is written under this extension{did_you_mean(suffix, known)}",
+            file=path,
+            found="".join(Path(path).suffixes) or "none",
+            expected=_WRITTEN,
+        )
+    return suffix, compression
+
+
+def _refuse_directory(path: str | Path) -> None:
+    if Path(path).is_dir():
+        raise InputError("is a directory", file=path, expected="a file")
+
+
+@contextlib.contextmanager
+def _replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file beside `path` that takes its place, with its permissions, when the block ends without an error."""
+    target = Path(os.path.realpath(path))  # a symlink stays one, its target is replaced
+    beside = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            beside.chmod(target.stat().st_mode & 0o7777)
+        os.replace(beside, target)
+        _flush_folder(target.parent)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    # so that the rename itself survives a power cut; Windows cannot and need not
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _not_written(path: str | Path, error: OSError) -> InterjudgeError:
+    if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | IsADirectoryError):
+        return InputError(f"cannot be written: {(error.strerror or str(error)).lower()}", file=path)
+    return InterjudgeError(f"{path}: could not be written: {error.strerror or error}")

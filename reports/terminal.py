@@ -1,0 +1,171 @@
+"""The report and the agreement on a terminal: sentences first, then tables that fit the width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from interjudge.agreement.results import Agreement, DisputedOutput, QuestionResult
+from interjudge.reports.escape import excerpt, terminal
+from interjudge.reports.fit import Fitted, fit, wrap
+from interjudge.reports.report import Provenance, Report
+from interjudge.reports.sentences import agreement_sentences, opening
+from interjudge.reports.table import Table, Tone
+from interjudge.reports.tables import agreement_tables
+from interjudge.reports.tables_findings import facts, finding_tables, verdict_groups
+from interjudge.reports.wording import count, number
+
+ROWS: Final = 12
+_DISPUTED: Final = 3
+_READABLE: Final = 100  # a sentence is not set wider than this
+_STYLES: Final[dict[Tone, str]] = {"": "", "good": "green", "warn": "bold yellow"}
+
+
+def render_terminal(report: Report, console: Console) -> None:
+    """The whole report: the answer, then for each question its tables and what is most in dispute."""
+    _heading(report.title, console)
+    _bullets(report.summary, console)
+    for question in report.questions:
+        if len(report.questions) > 1:
+            _heading(f"Question: {terminal(question.agreement.question.name)}", console)
+            _bullets(opening(question), console)
+        for table in (*agreement_tables(question.agreement, ROWS), *finding_tables(question, ROWS)):
+            _table(table, console, "in report.json")
+        _disputed(question, console)
+        _facts(question.agreement, console)
+    _provenance(report.provenance, console)
+
+
+def render_agreement(agreement: Agreement, console: Console) -> None:
+    """What `interjudge agree` prints."""
+    _bullets(agreement_sentences(agreement), console)
+    for table in agreement_tables(agreement, ROWS):
+        _table(table, console, "with --json FILE")
+    _facts(agreement, console)
+
+
+def _heading(text: str, console: Console) -> None:
+    console.print()
+    _lines(wrap(terminal(text), _width(console)), console, "bold")
+
+
+def _bullets(sentences: Iterable[str], console: Console) -> None:
+    console.print()
+    for sentence in sentences:
+        _hanging("• ", terminal(sentence), console)
+
+
+def _table(table: Table, console: Console, where: str) -> None:
+    fitted = fit(table, console.width)
+    _heading(table.title, console)
+    head, rule = _head(fitted)
+    for line in head:
+        _line(line, console, "bold")
+    _line(rule, console, "dim")
+    for index, row in enumerate(fitted.rows):
+        if table.gap and table.gap[0] == index:
+            _more(table.gap[1], where, console)
+        line = Text(no_wrap=True, overflow="ellipsis", end="")
+        for i, cell in enumerate(row):
+            line.append("  " if i else "")
+            line.append(_padded(cell, fitted, i), _STYLES[fitted.tones[index][i]])
+        line.rstrip()
+        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+    if table.gap and table.gap[0] == len(fitted.rows):
+        _more(table.gap[1], where, console)
+    notes = list(table.notes)
+    if fitted.dropped:
+        notes.append(f"not at this width: {', '.join(fitted.dropped)}")
+    for note in notes:
+        _hanging("  ", terminal(note), console, "dim")
+
+
+def _head(fitted: Fitted) -> tuple[list[str], str]:
+    """The lines of the header, bottom-aligned, and the rule under it."""
+    depth = max(len(lines) for lines in fitted.heads)
+    padded = [[""] * (depth - len(lines)) + lines for lines in fitted.heads]
+    lines = [
+        "  ".join(_padded(column[i], fitted, c) for c, column in enumerate(padded)).rstrip() for i in range(depth)
+    ]
+    return lines, "  ".join("─" * width for width in fitted.widths)
+
+
+def _padded(text: str, fitted: Fitted, column: int) -> str:
+    space = " " * (fitted.widths[column] - cell_len(text))
+    return text + space if fitted.columns[column].align == "left" else space + text
+
+
+def _more(n: int, where: str, console: Console) -> None:
+    _line(f"… {count(n)} more {where}", console, "dim italic")
+
+
+def _disputed(question: QuestionResult, console: Console) -> None:
+    if not question.disputed:
+        return
+    shown = question.disputed[:_DISPUTED]
+    _heading(f"Most in dispute ({count(len(shown))} of {count(len(question.disputed))} in report.json)", console)
+    for number_, output in enumerate(shown, 1):
+        console.print()
+        for term, text in dispute(output, excerpt_length=200):
+            _hanging(f"{number_}. " if term == "output" else f"   {term}: ", terminal(text), console)
+
+
+def dispute(output: DisputedOutput, excerpt_length: int) -> Iterator[tuple[str, str]]:
+    """One disputed output as terms and texts; the first term is `output`."""
+    model = f", by {excerpt(output.model, 60)}" if output.model is not None else ""
+    consensus = ""
+    if output.consensus is not None:
+        chance = "" if output.p_consensus_wrong is None else f" (wrong with probability {number(output.p_consensus_wrong)})"
+        consensus = f": most say {excerpt(output.consensus, 40)}{chance}"
+    yield "output", f"{excerpt(output.item_id, 60)}{model}{consensus}"
+    if output.prompt:
+        yield "prompt", excerpt(output.prompt, excerpt_length)
+    if output.response is not None:
+        yield "response", excerpt(output.response, excerpt_length) or "(empty)"
+    yield "verdicts", "; ".join(f"{excerpt(label, 40)}: {judges}" for label, judges in verdict_groups(output.verdicts))
+    if output.reasons:
+        yield "reasons", ", ".join(excerpt(reason, 60) for reason in output.reasons)
+
+
+def _facts(agreement: Agreement, console: Console) -> None:
+    _heading("What the figures rest on", console)
+    for term, text in facts(agreement):
+        _hanging(f"{term}: ", terminal(text), console, "dim")
+
+
+def _provenance(provenance: Provenance, console: Console) -> None:
+    files = [
+        f"{terminal(file.name)} ({count(file.rows, 'row')})" if file.rows is not None else terminal(file.name)
+        for file in provenance.inputs
+    ]
+    text = (
+        f"interjudge {provenance.interjudge}, Python {provenance.python}, polars {provenance.polars}, "
+        f"numpy {provenance.numpy}"
+    )
+    _hanging("Versions: ", text, console, "dim")
+    if files:
+        _hanging("Inputs: ", ", ".join(files), console, "dim")
+
+
+def _hanging(lead: str, text: str, console: Console, style: str = "") -> None:
+    """`lead`, then the text with its later lines indented to it."""
+    indent = " " * min(cell_len(lead), 12)
+    lines = wrap(text, _width(console) - len(indent), first=_width(console) - cell_len(lead))
+    _lines([lead + line if i == 0 else indent + line for i, line in enumerate(lines)], console, style)
+
+
+def _lines(lines: Sequence[str], console: Console, style: str = "") -> None:
+    for line in lines:
+        _line(line, console, style)
+
+
+def _line(line: str, console: Console, style: str = "") -> None:
+    console.print(Text(line, style=style), no_wrap=True, overflow="ellipsis", crop=True)
+
+
+def _width(console: Console) -> int:
+    return min(console.width, _READABLE)

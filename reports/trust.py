@@ -1,0 +1,196 @@
+"""Whom to trust for what, in sentences: against a reference, or by how a judge goes with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from interjudge.agreement.results import Agreement, Estimate, JudgeResult
+from interjudge.reports.escape import visible
+from interjudge.reports.wording import count, figure, names, number, quote
+
+# A judge with fewer verdicts than this is not ranked while others have more: three right answers of three are
+# an interval of [1, 1] and no evidence.
+FEW: Final = 30
+# Mean kappas closer together than this do not make anyone the odd one out.
+_APART: Final = 0.05
+
+Standing = Literal["same", "touch", "apart"]
+
+
+def trust(a: Agreement) -> tuple[str, ...]:
+    """With a reference: who comes closest and who cannot be told apart from it. Without: a warning, and the
+    judge that agrees least with the others."""
+    if not a.judges or not a.n_verdicts:
+        return ()
+    if a.question.reference is None:
+        return odd_one_out(a)
+    return _against_reference(a, a.question.reference)
+
+
+def measured(judge: JudgeResult, measure: str) -> Estimate | None:
+    """The judge's estimate under `youden_j`, `cohen_kappa`, ... where it has a value."""
+    estimate: Estimate | None = getattr(judge, measure)
+    return estimate if estimate is not None and estimate.value is not None else None
+
+
+def ranking_measure(judges: Sequence[JudgeResult]) -> str:
+    """Youden's J where the question has a positive label; else Cohen's kappa."""
+    return "youden_j" if any(measured(j, "youden_j") for j in judges) else "cohen_kappa"
+
+
+def standing(best: Estimate, other: Estimate) -> Standing:
+    """Whether two intervals tell two judges apart: ``same`` when the value of one lies in the other's."""
+    if best.value is None or other.value is None or None in (best.ci_low, other.ci_high):
+        return "same"
+    assert best.ci_low is not None and other.ci_high is not None  # noqa: S101 - narrows for mypy
+    if best.ci_low <= other.value or other.ci_high >= best.value:
+        return "same"
+    return "touch" if other.ci_high >= best.ci_low else "apart"
+
+
+def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
+    measure = ranking_measure(a.judges)
+    everyone = [(e, j) for j in a.judges if (e := measured(j, measure))]
+    ranked = [(e, j) for e, j in everyone if e.n >= FEW] or everyone
+    if not ranked:
+        return (f"No judge can be held against the reference {quote(reference)}: {_why_not(a.judges, measure)}.",)
+    ranked.sort(key=lambda entry: -(entry[0].value or 0))
+    best_estimate, best = ranked[0]
+    head = (
+        f"Against the reference {quote(reference)}, {quote(best.judge)} comes closest: "
+        f"{_described(best, measure, a.question.positive)}."
+    )
+    if len(ranked) == 1:
+        return (head, *_few(a, everyone, ranked), *_guessing(best_estimate, best))
+    return (
+        f"{head} {_others(ranked, measure)}",
+        *_specialists(a, [j for _, j in ranked], best),
+        *_weak_spot(a, best),
+        *_guessing(best_estimate, best),
+        *_few(a, everyone, ranked),
+    )
+
+
+def _described(judge: JudgeResult, measure: str, positive: str | None) -> str:
+    kappa = measured(judge, "cohen_kappa")
+    kappa_words = f"Cohen's kappa {figure(kappa)}" if kappa else "Cohen's kappa undefined"
+    if measure == "cohen_kappa":
+        accuracy = measured(judge, "accuracy")
+        return kappa_words + (f", accuracy {figure(accuracy, rate=True)}" if accuracy else "")
+    j, hits, rejects = (measured(judge, name) for name in ("youden_j", "sensitivity", "specificity"))
+    words = f"Youden's J {figure(j)}" if j else ""
+    if hits and rejects and positive is not None:
+        words += (
+            f" - it finds {figure(hits, rate=True)} of what is {quote(positive)} and leaves alone "
+            f"{figure(rejects, rate=True)} of the rest -"
+        )
+    return f"{words} and {kappa_words}" if words.endswith("-") else f"{words}, {kappa_words}"
+
+
+def _others(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str) -> str:
+    best = ranked[0][0]
+    same = [j.judge for e, j in ranked[1:] if standing(best, e) == "same"]
+    short = "J" if measure == "youden_j" else "kappa"
+    last_estimate, last = ranked[-1]
+    worst = f" Last is {quote(last.judge)} with {short} {figure(last_estimate)}." if len(ranked) > 2 else ""
+    if same:
+        everyone = len(same) == len(ranked) - 1
+        worst = "" if everyone else worst
+        return f"By their intervals it cannot be told apart from {names(same)}.{worst}"
+    second_estimate, second = ranked[1]
+    how = "overlap a little" if standing(best, second_estimate) == "touch" else "do not overlap"
+    return f"Next is {quote(second.judge)} with {short} {figure(second_estimate)}; their intervals {how}.{worst}"
+
+
+def _specialists(a: Agreement, ranked: Sequence[JudgeResult], best: JudgeResult) -> tuple[str, ...]:
+    """A judge that is better than the best one at one side of the question."""
+    positive = a.question.positive
+    if positive is None:
+        return ()
+    said = []
+    for measure, words in (
+        ("sensitivity", f"to miss as little {quote(positive)} as possible"),
+        ("specificity", f"to be right when a verdict says {quote(positive)} of few that are not"),
+    ):
+        own = measured(best, measure)
+        rivals = [(e, j) for j in ranked if j is not best and (e := measured(j, measure))]
+        if own is None or not rivals:
+            continue
+        top, judge = max(rivals, key=lambda entry: entry[0].value or 0)
+        if (top.value or 0) > (own.value or 0) and standing(top, own) != "same":
+            side = "sensitivity" if measure == "sensitivity" else "specificity"
+            said.append(f"{words} ask {quote(judge.judge)} ({side} {figure(top, rate=True)})")
+    return (f"For one side alone: {'; '.join(said)}.",) if said else ()
+
+
+def _weak_spot(a: Agreement, best: JudgeResult) -> tuple[str, ...]:
+    """The slice in which the best judge's kappa falls clearly below its kappa on the whole."""
+    whole = measured(best, "cohen_kappa")
+    if whole is None or whole.ci_low is None:
+        return ()
+    found = []
+    for part in a.slices:
+        here = next((j for j in part.judges if j.judge == best.judge), None)
+        kappa = measured(here, "cohen_kappa") if here else None
+        if kappa and kappa.ci_high is not None and kappa.ci_high < whole.ci_low:
+            found.append((kappa.value or 0, part, kappa))
+    if not found:
+        return ()
+    _, part, kappa = min(found, key=lambda entry: entry[0])
+    return (
+        f"But not everywhere: where {quote(part.by)} is {quote(part.value)}, its kappa falls to {figure(kappa)}.",
+    )
+
+
+def _guessing(estimate: Estimate, best: JudgeResult) -> tuple[str, ...]:
+    if estimate.ci_low is None or estimate.ci_low > 0:
+        return ()
+    return (f"Even {quote(best.judge)} cannot be told from guessing: its interval reaches 0.",)
+
+
+def _few(a: Agreement, everyone: Sequence[object], ranked: Sequence[object]) -> tuple[str, ...]:
+    """Judges with a value but too few verdicts to rank, and judges without one."""
+    said = []
+    if len(everyone) > len(ranked):
+        said.append(f"{count(len(everyone) - len(ranked), 'judge')} with fewer than {FEW} referenced verdicts")
+    if len(a.judges) > len(everyone):
+        said.append(f"{count(len(a.judges) - len(everyone), 'judge')} without a defined value")
+    return (f"Not ranked: {', '.join(said)}.",) if said else ()
+
+
+def _why_not(judges: Sequence[JudgeResult], measure: str) -> str:
+    reasons = [
+        e.undefined for j in judges for e in (getattr(j, measure), j.cohen_kappa) if e is not None and e.undefined
+    ]
+    return visible(reasons[0], 200) if reasons else "no verdict stands beside a reference label"
+
+
+def odd_one_out(a: Agreement) -> tuple[str, ...]:
+    """Without a reference: agreement is not correctness; who goes least with the others."""
+    warning = (
+        "No reference was given, so nothing here says which judge is right: judges that agree may share an error."
+    )
+    if len(a.judges) < 2:
+        return (warning,)
+    if len(a.judges) == 2:
+        return (f"{warning} Of two judges that differ, neither can be called the odd one out.",)
+    known = [(j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None and j.n_ok >= FEW] or [
+        (j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None
+    ]
+    if len(known) < 3:
+        return (warning,)
+    known.sort(key=lambda entry: entry[0])
+    (low, judge), (second, _), (high, _) = known[0], known[1], known[-1]
+    if second - low < _APART:
+        return (
+            f"{warning} No judge stands apart from the others: mean kappas run from {number(low)} to "
+            f"{number(high)}, the lowest being that of {quote(judge.judge)}.",
+        )
+    without = (
+        "" if judge.alpha_without is None else f"; without it the panel's alpha is {number(judge.alpha_without)}"
+    )
+    return (
+        f"{warning} {quote(judge.judge)} agrees least with the others (mean kappa {number(low)}, the next has "
+        f"{number(second)}{without}).",
+    )

@@ -1,0 +1,319 @@
+"""The command line: `interjudge COMMAND --help` shows an example of each. Only this module prints or exits."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interjudge import cli_options as opt
+from interjudge import cli_screen as screen
+from interjudge.errors import InterjudgeError
+
+if TYPE_CHECKING:
+    from interjudge.agreement.require import Requirement
+    from interjudge.agreement.results import Agreement
+
+UNMET = 3  # done, but a --require is not met or too many verdicts are missing
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="interjudge",
+    help="How far do several judges of the same model outputs agree, whom to trust for what, and which verdicts not "
+    "to trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog="Start with `interjudge demo`: no key, no GPU, no network.",
+)
+judges_app = typer.Typer(help="What judges there are.", no_args_is_help=False)
+app.add_typer(judges_app, name="judges")
+
+
+def main() -> None:
+    """Entry point: errors of ours become one message and an exit code, never a traceback."""
+    try:
+        app()
+    except InterjudgeError as error:
+        typer.echo(f"interjudge: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from interjudge import __version__
+
+        typer.echo(f"interjudge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: `interjudge demo --out my-demo`")
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the report and the tables go.")] = Path("interjudge-demo"),
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Score the bundled outputs with every judge that runs offline, analyse, report."""
+    from interjudge.pipeline import run_demo
+    from interjudge.reports.terminal import render_terminal
+
+    with screen.bars(quiet) as progress:
+        report, written = run_demo(out, seed=seed, progress=progress)
+    if not quiet:
+        render_terminal(report, screen.console())
+    _wrote(written)
+
+
+@app.command(
+    epilog="Example: `interjudge score outputs.jsonl -j keyword:default -j coherence:heuristic --out verdicts.parquet`"
+)
+def score(
+    outputs: Annotated[str, typer.Argument(help="Outputs with prompt and response: JSONL, CSV, Parquet; - is stdin.")],
+    judge: Annotated[
+        list[str], typer.Option("--judge", "-j", metavar="JUDGE", help="See `interjudge judges`. Repeatable.")
+    ],
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Verdicts as Parquet, JSONL or CSV; - is stdout (JSONL).")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DB",
+            help="The verdict store, from which a run resumes; default the name of --out with .db, or verdicts.db.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N outputs.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Ask each judge so many times.")] = 1,
+    redo: Annotated[bool, typer.Option("--redo", help="Ask again for verdicts that are stored already.")] = False,
+    max_missing: opt.MaxMissing = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Judges x outputs -> verdicts. Resumes where it stopped; nothing that is stored is asked again."""
+    from interjudge.datasets.outputs import read_outputs
+    from interjudge.datasets.write import check_target, write_table
+    from interjudge.judges.registry import get_judge
+    from interjudge.judges.runner import score as run
+
+    if out is not None:
+        check_target(out, inputs=[outputs])
+    judges = [get_judge(spec) for spec in judge]
+    with screen.working("reading the outputs", quiet=quiet):
+        table = read_outputs(outputs, limit=limit)
+    db = store or (Path(out).with_suffix(".db") if out not in (None, "-") else Path("verdicts.db"))
+    try:
+        with screen.bars(quiet) as progress:
+            verdicts = run(table, judges, store=db, redo=redo, repeats=repeats, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo(f"interjudge: stopped; what was finished is in {db}. The same command resumes.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if out is not None:
+        write_table(verdicts, out, inputs=[outputs])
+    if not quiet:
+        from interjudge.reports.terminal import render_scores
+
+        render_scores(verdicts, screen.console(stderr=out == "-"))
+    _wrote([db, *([Path(out)] if out not in (None, "-") else [])], err=out == "-")
+    _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
+
+
+@app.command(
+    epilog="Example: `interjudge agree verdicts.parquet --reference human --by model --cluster prompt "
+    "--require 'alpha>=0.667' --json agreement.json`"
+)
+def agree(
+    verdicts: opt.Verdicts,
+    judge_columns: opt.JudgeColumns = None,
+    outputs: opt.Outputs = None,
+    reference: opt.Reference = None,
+    gold_column: opt.ReferenceColumn = None,
+    by: opt.By = None,
+    construct: opt.Construct = None,
+    labels: opt.Labels = None,
+    map_: opt.Maps = None,
+    threshold: opt.Thresholds = None,
+    positive: opt.Positive = None,
+    level: opt.LevelOption = None,
+    cluster: opt.Cluster = None,
+    replicates: opt.Replicates = 1000,
+    seed: opt.Seed = 0,
+    confidence: opt.Confidence = 0.95,
+    cross_check: Annotated[
+        bool, typer.Option("--cross-check", help="Recompute through krippendorff, statsmodels and scikit-learn.")
+    ] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME>=X", help="Exit with 3 unless it holds, e.g. 'alpha>=0.667'. Repeatable."),
+    ] = None,
+    max_missing: opt.MaxMissing = None,
+    json: opt.JsonFile = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Reliability of the panel, its pairs and its judges, with intervals."""
+    from interjudge.agreement.analysis import build
+    from interjudge.agreement.measure import agree as measure
+    from interjudge.agreement.require import parse_require
+    from interjudge.datasets.write import write_text
+    from interjudge.reports.terminal import render_agreement, render_cross_check
+
+    requirements = [parse_require(text) for text in require or ()]
+    spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
+    sampling = opt.sampling_of(replicates, seed, confidence)
+    columns = (*(by or ()), *((cluster,) if cluster else ()))
+    with screen.working("reading the verdicts", quiet=quiet):
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns)
+    with screen.working("measuring", quiet=quiet):
+        panel = build(spec, loaded.verdicts, outputs=loaded.outputs, reference=loaded.reference,
+                      reference_name=loaded.reference_name, columns=by or (), cluster=cluster)  # fmt: skip
+        answer = measure(panel, by=by or (), sampling=sampling)
+    if json is not None:
+        write_text(answer.model_dump_json(indent=2) + "\n", json)
+    console = screen.console(stderr=json == "-")
+    if not quiet:
+        render_agreement(answer, console)
+    if cross_check:
+        from interjudge.agreement.crosscheck import cross_check_panel
+
+        render_cross_check(cross_check_panel(panel), console)
+    _check(answer, requirements, max_missing)
+
+
+@app.command(epilog="Example: `interjudge flag verdicts.parquet --out flags.parquet --items items.parquet`")
+def flag(
+    verdicts: opt.Verdicts,
+    out: Annotated[str, typer.Option(metavar="FILE", help="One row a verdict: p_wrong, flagged, reasons.")],
+    items: Annotated[
+        str | None, typer.Option(metavar="FILE", help="One row an item: consensus, p_consensus_wrong, entropy.")
+    ] = None,
+    gold: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Reference labels, item_id and gold: consensus is set to them.")
+    ] = None,
+    judge_columns: opt.JudgeColumns = None,
+    construct: opt.Construct = None,
+    labels: opt.Labels = None,
+    map_: opt.Maps = None,
+    threshold: opt.Thresholds = None,
+    positive: opt.Positive = None,
+    at: Annotated[float, typer.Option(min=0, max=1, help="Flag verdicts from this p_wrong on.")] = 0.5,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Which verdicts cannot be trusted: a probability and reasons for each."""
+    from interjudge.agreement.analysis import build
+    from interjudge.agreement.flags import flag as find
+    from interjudge.datasets.reference import read_reference
+    from interjudge.datasets.write import check_target, write_table
+    from interjudge.reports.terminal import render_flags
+
+    inputs = [*verdicts, *([gold] if gold else [])]
+    for target in (out, items):
+        if target is not None:
+            check_target(target, inputs=inputs)
+    spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
+    with screen.working("reading the verdicts", quiet=quiet):
+        loaded = opt.load(verdicts, judge_columns)
+    reference = read_reference(gold) if gold else None
+    with screen.working("flagging", quiet=quiet):
+        panel = build(spec, loaded.verdicts, reference=reference)
+        found = find(panel, loaded.verdicts, threshold=at)
+    write_table(found.verdicts, out, inputs=inputs)
+    if items is not None:
+        write_table(found.items, items, inputs=inputs)
+    if not quiet:
+        render_flags(found.summary, screen.console())
+
+
+@app.command(epilog="Example: `interjudge report verdicts.parquet --outputs outputs.jsonl --out report`")
+def report(
+    verdicts: opt.Verdicts,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the report.")],
+    outputs: opt.Outputs = None,
+    judge_columns: opt.JudgeColumns = None,
+    reference: opt.Reference = None,
+    gold_column: opt.ReferenceColumn = None,
+    by: opt.By = None,
+    construct: opt.Construct = None,
+    labels: opt.Labels = None,
+    map_: opt.Maps = None,
+    threshold: opt.Thresholds = None,
+    positive: opt.Positive = None,
+    level: opt.LevelOption = None,
+    cluster: opt.Cluster = None,
+    replicates: opt.Replicates = 1000,
+    seed: opt.Seed = 0,
+    confidence: opt.Confidence = 0.95,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Everything on one page: report.md, report.json, flags.parquet."""
+    from interjudge.pipeline import make_report
+    from interjudge.reports.terminal import render_terminal
+
+    spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
+    with screen.working("reading", quiet=quiet):
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column)
+    with screen.working("analysing", quiet=quiet):
+        made, written = make_report(
+            loaded, out, questions=[spec] if spec.said else [], by=by or (), cluster=cluster,
+            sampling=opt.sampling_of(replicates, seed, confidence), title=title,
+        )  # fmt: skip
+    if not quiet:
+        render_terminal(made, screen.console())
+    _wrote(written)
+
+
+@judges_app.callback(invoke_without_command=True)
+def _judges(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_judges()
+
+
+@judges_app.command("list", epilog="Example: `interjudge judges list`")
+def list_judges() -> None:
+    """Every judge that can be named, with what it measures."""
+    from interjudge.judges.registry import listing
+    from interjudge.reports.terminal import render_judges
+
+    render_judges(listing(), screen.console())
+
+
+@judges_app.command("show", epilog="Example: `interjudge judges show keyword:default`")
+def show_judge(name: Annotated[str, typer.Argument(help="As for `score -j`.")]) -> None:
+    """All that decides the verdicts of one judge."""
+    from interjudge.judges.registry import describe
+    from interjudge.reports.terminal import render_judge
+
+    render_judge(describe(name), screen.console())
+
+
+def _check(answer: Agreement, requirements: list[Requirement], max_missing: float | None) -> None:
+    unmet = [r.verdict(answer) for r in requirements if not r.holds(answer)]
+    for words in unmet:
+        typer.echo(f"interjudge: not met: {words}", err=True)
+    ok = answer.status_counts.get("ok", 0)
+    _check_missing(answer.n_verdicts - ok, answer.n_verdicts, max_missing)
+    if unmet:
+        raise typer.Exit(UNMET)
+
+
+def _check_missing(missing: int, total: int, most: float | None) -> None:
+    if most is not None and total and missing / total > most:
+        typer.echo(
+            f"interjudge: {missing:,} of {total:,} verdicts are not ok, more than --max-missing {most:g}", err=True
+        )
+        raise typer.Exit(UNMET)
+
+
+def _wrote(paths: list[Path], *, err: bool = False) -> None:
+    for path in paths:
+        typer.echo(f"wrote {path}", err=err)

@@ -1,0 +1,197 @@
+"""Options that several commands share, and the few words they are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interjudge.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from interjudge.agreement.analysis import QuestionSpec
+    from interjudge.agreement.measure import Sampling
+
+_QUESTION = "What is compared"
+_SAMPLING = "Intervals"
+
+Verdicts = Annotated[
+    list[str],
+    typer.Argument(metavar="VERDICTS...", help="Verdicts: Parquet, JSONL, CSV or a verdict store; several are read as one. - is stdin."),
+]
+JudgeColumns = Annotated[
+    str | None,
+    typer.Option("--judge-columns", metavar="A,B,C", help="The files are wide: these columns are the judges."),
+]
+Outputs = Annotated[
+    str | None,
+    typer.Option("--outputs", metavar="FILE", help="The outputs, for their columns and texts."),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        "-r",
+        metavar="R",
+        help="Labels taken as true: a judge's name, or a file with item_id and gold.",
+    ),
+]
+ReferenceColumn = Annotated[
+    str | None,
+    typer.Option("--gold-column", metavar="COL", help="The column of the reference file, if not 'gold'."),
+]
+Construct = Annotated[
+    str | None,
+    typer.Option(help="Compare on this construct; default the one most judges measure.", rich_help_panel=_QUESTION),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,C",
+        help="The label set, in order; a verdict outside it counts as out_of_range.",
+        rich_help_panel=_QUESTION,
+    ),
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="[WHO::]A=B",
+        help="Label A is B on this question; WHO is a judge, a construct or a kind, A may be *, an empty B "
+        "leaves the verdict out. Repeatable.",
+        rich_help_panel=_QUESTION,
+    ),
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="JUDGE=X",
+        help="From score X on, the verdict of JUDGE (scores alone) is the positive label. Repeatable.",
+        rich_help_panel=_QUESTION,
+    ),
+]
+Positive = Annotated[
+    str | None, typer.Option(help="The label that rates and sensitivity speak of.", rich_help_panel=_QUESTION)
+]
+LevelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--level",
+        help="nominal (default for labels), ordinal, interval (for scores) or ratio.",
+        rich_help_panel=_QUESTION,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(help="Column whose items are sampled together, e.g. prompt.", rich_help_panel=_SAMPLING),
+]
+Replicates = Annotated[int, typer.Option(min=0, max=1_000_000, help="Bootstrap replicates.", rich_help_panel=_SAMPLING)]
+Seed = Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0, rich_help_panel=_SAMPLING)]
+Confidence = Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=_SAMPLING)]
+By = Annotated[
+    list[str] | None, typer.Option("--by", metavar="COL", help="The same figures for each value. Repeatable.")
+]
+JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the figures here; - is stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
+MaxMissing = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Exit with 3 when a larger share of the verdicts is not ok."),
+]
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """`"a, b"` -> `("a", "b")`; a comma inside a name is written `\\,`."""
+    if not text:
+        return ()
+    marked = text.replace("\\,", "\0")
+    return tuple(part.strip().replace("\0", ",") for part in marked.split(",") if part.strip())
+
+
+def thresholds_of(texts: Sequence[str] | None) -> dict[str, float]:
+    """`["judge=0.5"]` -> `{"judge": 0.5}`."""
+    out = {}
+    for text in texts or ():
+        name, equals, value = text.rpartition("=")
+        try:
+            out[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise InputError("--threshold is not understood", found=text, expected="JUDGE=NUMBER")
+    return out
+
+
+def question_spec(
+    construct: str | None,
+    labels: str | None,
+    positive: str | None,
+    level: str | None,
+    maps: Sequence[str] | None,
+    thresholds: Sequence[str] | None,
+) -> QuestionSpec:
+    """What the options say of the question."""
+    from interjudge.agreement.analysis import QuestionSpec
+    from interjudge.agreement.question import parse_level, parse_map
+
+    return QuestionSpec(
+        construct=construct,
+        labels=split_names(labels),
+        positive=positive,
+        level=parse_level(level) if level else None,
+        maps=tuple(parse_map(text) for text in maps or ()),
+        thresholds=thresholds_of(thresholds),
+    )
+
+
+def sampling_of(replicates: int, seed: int, confidence: float) -> Sampling:
+    from interjudge.agreement.measure import Sampling
+
+    return Sampling(replicates=replicates, seed=seed, confidence=confidence)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the files of a command hold, and which files they were."""
+
+    verdicts: pl.DataFrame
+    outputs: pl.DataFrame | None
+    reference: str | pl.DataFrame | None
+    reference_name: str
+    paths: tuple[str, ...]
+
+
+def load(
+    verdicts: Sequence[str],
+    judge_columns: str | None = None,
+    outputs: str | None = None,
+    reference: str | None = None,
+    gold_column: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Loaded:
+    """Read verdicts, outputs and reference. `columns`: the item columns that are needed, default all."""
+    from interjudge.datasets.outputs import read_outputs
+    from interjudge.datasets.verdicts import read_verdicts
+
+    table = read_verdicts(verdicts, judge_columns=split_names(judge_columns), columns=columns)
+    whole = read_outputs(outputs) if outputs else None
+    gold = _reference(reference, gold_column, table)
+    name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
+    paths = [*verdicts, *([outputs] if outputs else []), *([reference] if reference and gold is not reference else [])]
+    return Loaded(table, whole, gold, name, tuple(paths))
+
+
+def _reference(reference: str | None, column: str | None, verdicts: pl.DataFrame) -> str | pl.DataFrame | None:
+    """A judge of the table by that name, else a file."""
+    from interjudge.datasets.reference import read_reference
+
+    if reference is None or (verdicts["judge"] == reference).any():
+        return reference
+    if not Path(reference).exists() and not {"/", "."} & set(reference):
+        return reference  # meant as a judge: `build_panel` lists those there are
+    return read_reference(reference, column=column)
