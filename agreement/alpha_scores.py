@@ -22,8 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interjudge.agreement.alpha import corrected
+from interjudge.agreement.chance import PAIRABLE
 from interjudge.agreement.counts import Assignment, Floats, Sums, Units, assign, pack
-from interjudge.agreement.weights import ratio_distance
+from interjudge.agreement.degenerate import NEGATIVE_RATIO, ONE_CATEGORY, ZERO, panel_problem
+from interjudge.agreement.intervals import Resampler, bca_interval, estimate, wilson
+from interjudge.agreement.results import Coefficient
+from interjudge.agreement.weights import checked_level, ratio_distance
+from interjudge.errors import InputError
 
 MAX_RATIO: Final = 20_000  # distinct values at the ratio level: 4e8 distances, a few seconds
 _PIECE: Final = 1 << 22
@@ -147,16 +152,12 @@ def _linear(observed: float, expected: float, n: int) -> Formula:
     """Alpha from both disagreements plus their first-order changes, whose sum over the sample is 0."""
 
     def formula(sums: Sums) -> Floats:
-        return corrected(
-            (n - 1) / n * (observed + sums["observed"]), np.maximum(expected + sums["expected"], 0.0)
-        )
+        return corrected((n - 1) / n * (observed + sums["observed"]), np.maximum(expected + sums["expected"], 0.0))
 
     return formula
 
 
-def score_units(
-    features: dict[str, Floats], keep: NDArray[Any], clusters: NDArray[Any] | None, seed: int
-) -> Units:
+def score_units(features: dict[str, Floats], keep: NDArray[Any], clusters: NDArray[Any] | None, seed: int) -> Units:
     """Per-item features (rows,) summed over sampling units; `keep` (rows,) marks the items with a pair."""
     matrix, layout = pack({name: column[keep] for name, column in features.items()})
     assignment = assign(matrix.shape[0], None if clusters is None else clusters[keep], seed=seed)
@@ -168,3 +169,73 @@ def _summed(matrix: Floats, assignment: Assignment) -> Floats:
         return matrix
     columns = [np.bincount(assignment.index, column, assignment.size) for column in matrix.T]
     return np.column_stack(columns)
+
+
+def score_alpha_point(scores: Floats, *, level: str = "interval") -> float | None:
+    """Krippendorff's alpha of scores (N, J), NaN none, without an interval; None where it is undefined."""
+    return score_coefficients(scores, level=level, replicates=0)[0].value
+
+
+def score_coefficients(
+    scores: Floats,
+    *,
+    level: str = "interval",
+    clusters: NDArray[Any] | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> list[Coefficient]:
+    """Krippendorff's alpha of continuous scores (N, J), NaN none, at the ordinal, interval or ratio level.
+
+    Undefined at the ratio level for negative scores and for more than MAX_RATIO distinct ones.
+
+    Raises
+    ------
+    InputError : the nominal or an unknown level, infinite scores, clusters of another length.
+    """
+    _checked(scores, level)
+    data = pairable(scores)
+    keep = data.m >= 2
+    n = int(keep.sum())
+    words = PAIRABLE if level == "interval" or not replicates else f"{PAIRABLE}; replicates linearised"
+    problem = panel_problem(scores.shape[0], scores.shape[1], n) or _score_problem(data, level)
+    if problem:
+        return [Coefficient(name="krippendorff_alpha", level=level, method=words, n=n, undefined=problem)]
+    features, formula = score_features(data, level)
+    units = score_units(features, keep, clusters, seed)
+    total = units.totals()
+    drawn = Resampler(units.weight, replicates, seed).sums(units.features)
+    value, spread, left = (formula(units.named(sums))[..., None] for sums in (total, drawn, total - units.features))
+    low, high = bca_interval(value, spread, left, units.weight, units.size, confidence)
+    if value[0] >= 1 - ZERO and replicates:
+        low, high = _floor(data, n if clusters is None else units.size, confidence), value
+    how = f"BCa bootstrap, {replicates} replicates of {units.kind}" if replicates else "no interval"
+    found = estimate(float(value[0]), float(low[0]), float(high[0]), n, ONE_CATEGORY)
+    return [Coefficient(name="krippendorff_alpha", level=level, method=f"{words}; {how}", **found.model_dump())]
+
+
+def _checked(scores: Floats, level: str) -> None:
+    if checked_level(level) == "nominal":
+        raise InputError("scores have no nominal level", expected="ordinal, interval or ratio")
+    if scores.ndim != 2:
+        raise InputError("scores are not a table", found=f"{scores.ndim} axes", expected="(items, judges)")
+    if np.isinf(scores).any():
+        raise InputError("a score is infinite", expected="finite numbers, NaN for none")
+
+
+def _score_problem(data: Pairable, level: str) -> str | None:
+    if data.x.min() == data.x.max():
+        return ONE_CATEGORY
+    if level == "ratio" and data.x.min() < 0:
+        return NEGATIVE_RATIO
+    if level == "ratio" and np.unique(data.x).size > MAX_RATIO:
+        return f"ratio level takes at most {MAX_RATIO} distinct scores"
+    return None
+
+
+def _floor(data: Pairable, units: int, confidence: float) -> Floats:
+    """The lower bound where no two scores of an item differ: Wilson's for the share of such items, over the
+    chance that two scores differ at all."""
+    share = np.unique(data.x, return_counts=True)[1] / data.x.size
+    room = 1 - wilson(1.0, float(units), confidence)[0]
+    return np.atleast_1d(1 - room / (1 - (share**2).sum()))

@@ -37,28 +37,35 @@ class QuestionSpec:
         return self != QuestionSpec()
 
 
-def build(
-    spec: QuestionSpec,
-    verdicts: pl.DataFrame,
-    *,
-    outputs: pl.DataFrame | None = None,
-    reference: str | pl.DataFrame | None = None,
-    reference_name: str = "reference",
-    columns: Sequence[str] = (),
-    cluster: str | None = None,
-) -> Panel:
+@dataclass(frozen=True)
+class Tables:
+    """What an analysis starts from.
+
+    `reference`: a judge's name, or a table `item_id`, `gold` and, where it speaks of several constructs,
+    `criterion` (the construct a gold label belongs to); `reference_name` is what it is called in the results.
+    `paths`: the files all this was read from.
+    """
+
+    verdicts: pl.DataFrame
+    outputs: pl.DataFrame | None = None
+    reference: str | pl.DataFrame | None = None
+    reference_name: str = "reference"
+    paths: tuple[str, ...] = ()
+
+
+def build(spec: QuestionSpec, tables: Tables, *, columns: Sequence[str] = (), cluster: str | None = None) -> Panel:
     """The panel of one question; of a reference with a `criterion` column, the part that speaks of it."""
     return build_panel(
-        verdicts,
+        tables.verdicts,
         construct=spec.construct,
         labels=spec.labels,
         positive=spec.positive,
         level=spec.level,
         maps=spec.maps,
         thresholds=spec.thresholds,
-        reference=_reference_for(spec, verdicts, reference),
-        reference_name=reference_name,
-        outputs=outputs,
+        reference=_reference_for(spec, tables),
+        reference_name=tables.reference_name,
+        outputs=tables.outputs,
         columns=columns,
         cluster=cluster,
     )
@@ -74,12 +81,9 @@ class Analysis:
 
 
 def analyse(
-    verdicts: pl.DataFrame,
+    tables: Tables,
     *,
     questions: Sequence[QuestionSpec] = (),
-    outputs: pl.DataFrame | None = None,
-    reference: str | pl.DataFrame | None = None,
-    reference_name: str = "reference",
     by: Sequence[str] = (),
     cluster: str | None = None,
     flag_at: float = 0.5,
@@ -90,8 +94,6 @@ def analyse(
     Parameters
     ----------
     questions : default one for every construct that two judges measure, or one judge and the reference.
-    reference : a judge's name, or a table `item_id`, `gold` and, where it speaks of several constructs,
-        `criterion` (the construct a gold label belongs to).
     by, cluster : item columns for slices and for the sampling unit.
 
     Raises
@@ -99,26 +101,18 @@ def analyse(
     InputError : when there is nothing to compare, or an option fits nothing.
     """
     sampling = sampling or Sampling()
-    specs = list(questions) or default_questions(verdicts, reference)
-    columns = [c for c in ("model", "base_model") if _has_column(c, verdicts, outputs)]
+    specs = list(questions) or default_questions(tables)
+    columns = [c for c in ("model", "base_model") if _has_column(c, tables)]
     results, flags = [], []
     for spec in specs:
-        panel = build(
-            spec,
-            verdicts,
-            outputs=outputs,
-            reference=reference,
-            reference_name=reference_name,
-            columns=(*columns, *by),
-            cluster=cluster,
-        )
-        found = flag(panel, verdicts, threshold=flag_at) if panel.question.labels else None
+        panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
+        found = flag(panel, tables.verdicts, threshold=flag_at) if panel.question.labels else None
         results.append(
             QuestionResult(
                 agreement=agree(panel, by=by, sampling=sampling),
                 flags=found.summary if found else None,
                 conclusions=conclude(panel, sampling=sampling),
-                disputed=_disputed(panel, found, outputs, verdicts) if found else (),
+                disputed=_disputed(panel, found, tables) if found else (),
             )
         )
         flags += [found] if found else []
@@ -127,16 +121,16 @@ def analyse(
     return Analysis(tuple(results), pl.concat(f.verdicts for f in flags), pl.concat(f.items for f in flags))
 
 
-def default_questions(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None) -> list[QuestionSpec]:
+def default_questions(tables: Tables) -> list[QuestionSpec]:
     """One question for each construct that has something to be compared with, most judges first."""
-    own = verdicts if not isinstance(reference, str) else verdicts.filter(pl.col("judge") != reference)
-    table = own.group_by("construct", maintain_order=True).agg(pl.col("judge").n_unique())
-    table = table.sort("judge", descending=True, maintain_order=True)
-    referred = _criteria(reference)
+    own = tables.verdicts.filter(pl.col("judge") != tables.reference) if isinstance(tables.reference, str) else None
+    table = (tables.verdicts if own is None else own).group_by("construct", maintain_order=True)
+    counts = table.agg(pl.col("judge").n_unique()).sort("judge", descending=True, maintain_order=True)
+    criteria = _criteria(tables.reference)
     specs = [
         QuestionSpec(construct=construct)
-        for construct, n in table.iter_rows()
-        if n >= 2 or (reference is not None and (referred is None or construct in referred))
+        for construct, n in counts.iter_rows()
+        if n >= 2 or (tables.reference is not None and (criteria is None or construct in criteria))
     ]
     return specs or [QuestionSpec()]
 
@@ -147,32 +141,28 @@ def _criteria(reference: str | pl.DataFrame | None) -> set[str] | None:
     return None
 
 
-def _reference_for(
-    spec: QuestionSpec, verdicts: pl.DataFrame, reference: str | pl.DataFrame | None
-) -> str | pl.DataFrame | None:
+def _reference_for(spec: QuestionSpec, tables: Tables) -> str | pl.DataFrame | None:
     """The part of the reference that speaks of this question."""
-    criteria = _criteria(reference)
-    if criteria is None or not isinstance(reference, pl.DataFrame):
-        return reference
-    construct = spec.construct or verdicts["construct"].mode().sort()[0]
-    return reference.filter(pl.col("criterion") == construct) if construct in criteria else None
+    criteria = _criteria(tables.reference)
+    if criteria is None or not isinstance(tables.reference, pl.DataFrame):
+        return tables.reference
+    construct = spec.construct or tables.verdicts["construct"].mode().sort()[0]
+    return tables.reference.filter(pl.col("criterion") == construct) if construct in criteria else None
 
 
-def _has_column(column: str, verdicts: pl.DataFrame, outputs: pl.DataFrame | None) -> bool:
-    extra = column in verdicts.columns and column not in VERDICT_COLUMNS
-    return extra or (outputs is not None and column in outputs.columns)
+def _has_column(column: str, tables: Tables) -> bool:
+    extra = column in tables.verdicts.columns and column not in VERDICT_COLUMNS
+    return extra or (tables.outputs is not None and column in tables.outputs.columns)
 
 
-def _disputed(
-    panel: Panel, flags: Flags, outputs: pl.DataFrame | None, verdicts: pl.DataFrame
-) -> tuple[DisputedOutput, ...]:
+def _disputed(panel: Panel, flags: Flags, tables: Tables) -> tuple[DisputedOutput, ...]:
     """The items whose consensus is least certain, with what every judge said."""
     top = flags.items.filter(pl.col("n_votes") >= 2).sort(
         ["p_consensus_wrong", "entropy", "item_id"], descending=[True, True, False], nulls_last=True
     )
     top = top.filter(pl.col("entropy") > 0).head(N_DISPUTED)
     said = flags.verdicts.filter(pl.col("item_id").is_in(top["item_id"].to_list()))
-    texts = _texts(top["item_id"].to_list(), outputs, verdicts)
+    texts = _texts(top["item_id"].to_list(), tables)
     of_item = said.group_by("item_id").agg("judge", pl.col("label").fill_null("(none)"))
     verdict_of = {item: dict(zip(judges, labels, strict=True)) for item, judges, labels in of_item.iter_rows()}
     model_of = dict(panel.items.select("item_id", "model").iter_rows()) if "model" in panel.items.columns else {}
@@ -192,9 +182,9 @@ def _disputed(
     )
 
 
-def _texts(items: Sequence[str], outputs: pl.DataFrame | None, verdicts: pl.DataFrame) -> dict[str, dict[str, str]]:
+def _texts(items: Sequence[str], tables: Tables) -> dict[str, dict[str, str]]:
     """item -> its prompt and response, from the outputs or the verdict table, where there are any."""
-    source = outputs if outputs is not None else verdicts
+    source = tables.outputs if tables.outputs is not None else tables.verdicts
     columns = [c for c in ("prompt", "response") if c in source.columns]
     found = source.filter(pl.col("item_id").is_in(items)).select("item_id", *columns).unique("item_id", keep="first")
     return {row.pop("item_id"): row for row in found.iter_rows(named=True)}

@@ -75,9 +75,7 @@ def checked(codes: Codes, k: int) -> Codes:
             expected="(items, judges)",
         )
     if codes.size and (int(codes.max()) >= k or int(codes.min()) < -1):
-        raise InputError(
-            "codes out of range", found=[int(codes.min()), int(codes.max())], expected=f"-1 to {k - 1}"
-        )
+        raise InputError("codes out of range", found=[int(codes.min()), int(codes.max())], expected=f"-1 to {k - 1}")
     return codes
 
 
@@ -111,10 +109,8 @@ def count_vectors(codes: Codes, k: int) -> tuple[Floats, NDArray[np.int64]] | No
     place_value = np.array([base**label for label in range(k)], dtype=kind)
     keys = np.empty(codes.shape[0], dtype=kind)
     for place, block in blocks(codes):
-        key = keys[place]
-        key[:] = 0
-        for value, count in zip(place_value, count_block(block, k), strict=True):
-            key += count * value
+        counts = count_block(block, k)
+        keys[place] = sum((count * value for value, count in zip(place_value, counts, strict=True)), start=kind(0))
     if base**k <= _TABLE:
         table = np.bincount(keys, minlength=1)
         table[0] = 0
@@ -171,16 +167,17 @@ def count_units(
     *,
     clusters: NDArray[Any] | None = None,
     seed: int = 0,
+    assignment: Assignment | None = None,
 ) -> Units:
     """Units for statistics that look only at how often each label was given to an item.
 
     `features` takes count vectors (n, K) to named arrays (n,) or (n, f); an item without a verdict must have
-    zeros only.
+    zeros only. With an `assignment` the units are exactly its own, else they may be collapsed.
     """
-    if clusters is None and (collapsed := count_vectors(codes, k)) is not None:
+    if assignment is None and clusters is None and (collapsed := count_vectors(codes, k)) is not None:
         matrix, layout = pack(features(collapsed[0]))
         return Units(matrix, collapsed[1], layout, "items")
-    assignment = assign(codes.shape[0], clusters, seed=seed)
+    assignment = assignment or assign(codes.shape[0], clusters, seed=seed)
     _, layout = pack(features(np.zeros((1, k))))
     width = sum(1 if isinstance(s, int) else s.stop - s.start for s in layout.values())
     total = np.zeros((assignment.size, width))

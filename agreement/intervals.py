@@ -165,19 +165,18 @@ def mean_wilson(
     totals of independent units (Korn and Graubard 1998; its coverage with Wilson's form: Dean and Pagano
     2015). With clusters the variance has the factor C / (C - 1), the size is scaled by (z / t(C - 1))^2, and,
     where the parts are `whole` (0 or 1), it is at most the number of trials. At 0 and 1, where the variance
-    says nothing, it is the number of units that have any trial.
+    says nothing, it is the number of trials, or with clusters that of the clusters that have any.
     """
     trials = weight @ denominator
     p = np.divide(weight @ numerator, trials, out=np.full(trials.shape, np.nan), where=trials > 0)
     units = (weight @ (denominator > 0)).astype(np.float64)
     spread = weight @ (numerator - p * denominator) ** 2
     size = np.divide(p * (1 - p) * trials**2, spread, out=units.copy(), where=spread > ZERO)
-    size[~((p > ZERO) & (p < 1 - ZERO))] = np.inf
     if clustered:
         level = (1 + confidence) / 2
         freedom = np.maximum(units - 1, 1)
         size *= freedom / np.maximum(units, 1) * (special.ndtri(level) / special.stdtrit(freedom, level)) ** 2
-    size = np.where(np.isinf(size), units, size)
+    size = np.where((p > ZERO) & (p < 1 - ZERO), size, units if clustered else trials)
     if whole:
         size = np.minimum(size, trials)
     low, high = wilson(p, size, confidence)

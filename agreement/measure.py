@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
 from interjudge.agreement.intervals import proportion
-from interjudge.agreement.pairwise import all_pairs, kappa_matrix, table_estimates
+from interjudge.agreement.pairwise import all_pairs, kappa_means
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Level
+from interjudge.agreement.reference import against_reference
 from interjudge.agreement.results import Agreement, JudgeResult, Pair, QuestionInfo, Slice
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
 from interjudge.datasets.schema import STATUSES
@@ -110,17 +111,15 @@ def _measures(panel: Panel, sampling: Sampling) -> dict[str, Any]:
 
 
 def _judges(panel: Panel, sampling: Sampling) -> list[JudgeResult]:
+    n, k = len(panel.judges), len(panel.question.labels)
     if panel.scores is not None:
         usable = ~np.isnan(panel.scores)
-        kappas, alphas = np.full(len(panel.judges), np.nan), np.full(len(panel.judges), np.nan)
+        kappas: list[float | None] = [None] * n
+        alphas: list[float | None] = [None] * n
     else:
         usable = panel.codes >= 0
-        kappas = _mean_without_self(kappa_matrix(panel.codes, len(panel.question.labels)))
-        alphas = alpha_without(panel.codes, len(panel.question.labels))
-    return [
-        _judge(panel, j, usable[:, j], _or_none(kappas[j]), _or_none(alphas[j]), sampling)
-        for j in range(len(panel.judges))
-    ]
+        kappas, alphas = kappa_means(panel.codes, k), alpha_without(panel.codes, k)
+    return [_judge(panel, j, usable[:, j], kappas[j], alphas[j], sampling) for j in range(n)]
 
 
 def _judge(
@@ -166,7 +165,7 @@ def _against_reference(panel: Panel, code: NDArray[np.int16], sampling: Sampling
     """Accuracy, sensitivity, specificity, Youden's J and kappa on the items that have both labels."""
     if panel.gold is None or panel.scores is not None:
         return {}
-    return table_estimates(
+    return against_reference(
         code,
         panel.gold,
         len(panel.question.labels),
@@ -205,17 +204,3 @@ def _conventions(panel: Panel, sampling: Sampling) -> tuple[str, ...]:
         f"rates, accuracy, sensitivity, specificity: {share} Wilson intervals"
         + ("" if panel.clusters is None else f" on the sample size that the {panel.unit} clusters leave"),
     )
-
-
-def _mean_without_self(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(J,) mean of each row's defined values beside the diagonal; NaN where there is none."""
-    matrix = matrix.copy()
-    np.fill_diagonal(matrix, np.nan)
-    defined = ~np.isnan(matrix)
-    total = np.where(defined, matrix, 0.0).sum(axis=1)
-    n = defined.sum(axis=1)
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -6,7 +6,7 @@ denominator is zero. Items without a verdict from both judges are left out of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any, Final
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from interjudge.agreement.alpha import corrected
 from interjudge.agreement.counts import Codes, Floats, checked
-from interjudge.agreement.degenerate import NEVER_GIVEN, NEVER_VARIES, NO_PAIRS, ZERO
-from interjudge.agreement.intervals import bca_interval, estimate, estimates, mean_wilson, wilson
+from interjudge.agreement.degenerate import NEVER_GIVEN, NO_PAIRS, ZERO
+from interjudge.agreement.intervals import bca_interval, estimates, mean_wilson, wilson
 from interjudge.agreement.results import Estimate, Pair
 from interjudge.agreement.tables import Formula, TableSums, apply, every_table, pair_tables, table_problem
 from interjudge.agreement.weights import agreement_weights
@@ -178,8 +178,8 @@ def _pairs(
     nothing = dict.fromkeys(["agreement", "pabak", *formulas, *specific], Estimate(n=0, undefined=NO_PAIRS))
     found: dict[int, dict[str, Estimate]] = {}
     for some, sums in every_table(codes, k, pairs, **options):
-        columns = _rates(sums, k, positive, confidence)
-        columns |= {name: _corrected(formula, sums, name, confidence) for name, formula in formulas.items()}
+        columns = _rates(sums, positive, confidence)
+        columns |= {name: _corrected(formula, sums, confidence) for name, formula in formulas.items()}
         found |= {p: {name: column[i] for name, column in columns.items()} for i, p in enumerate(some)}
     return [Pair(a=names[a], b=names[b], **found.get(p, nothing)) for p, (a, b) in enumerate(pairs)]
 
@@ -244,7 +244,7 @@ def kappa_means(codes: Codes, k: int) -> list[float | None]:
 def mean_kappa(
     codes: Codes,
     k: int,
-    formulas: dict[str, Formula],
+    formulas: Mapping[str, Formula],
     *,
     clusters: NDArray[Any] | None = None,
     replicates: int = 1000,
@@ -262,15 +262,22 @@ def mean_kappa(
     for _, some in every_table(codes, k, pairs, **options):
         kind, units = some.kind, some.left.shape[0]
         for name, formula in formulas.items():
-            floor = np.where(_never_differ(some), apply(formula, some, confidence)[1], formula(some.total))
-            parts = [_sum_count(formula(t)) for t in (some.total, some.replicates, some.left)] + [_sum_count(floor)]
+            parts = [_sum_count(formula(tables)) for tables in (some.total, some.replicates, some.left)]
             sums[name] = [x + y for x, y in zip(sums[name], parts, strict=True)] if name in sums else parts
-    answers = {}
-    for name in formulas:
-        if name not in sums:
-            answers[name] = (np.nan, np.nan, np.nan)
-            continue
-        value, drawn, left, floor = (_mean(part) for part in sums[name])
-        low, high = bca_interval(value[None], drawn[:, None], left[:, None], np.ones(units), units, confidence)
-        answers[name] = (float(value), min(float(low[0]), float(floor)), float(high[0]))
+    answers = dict.fromkeys(formulas, (np.nan, np.nan, np.nan))
+    for name, parts in sums.items():
+        value, drawn, left = (_mean(part)[..., None] for part in parts)
+        low, high = bca_interval(value, drawn, left, np.ones(units), units, confidence)
+        answers[name] = (float(value[0]), float(low[0]), float(high[0]))
     return answers, kind
+
+
+def _sum_count(values: Floats) -> Floats:
+    """Sum and number of the defined ones along the last axis: (2, ...)."""
+    defined = np.isfinite(values)
+    return np.stack([np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1)])
+
+
+def _mean(part: Floats) -> Floats:
+    total, count = part
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)

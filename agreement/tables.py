@@ -28,7 +28,7 @@ class TableSums:
 
     `left` (U, P, K, K) are the totals with one unit of row u left out, `weight` (U, P) how many units such a
     row stands for, `units` (P,) how many there are; `share`: (U, P, K, K) tables of the units themselves where
-    they are clusters or groups, else None and every item is a unit.
+    they were counted one by one, else None and every item is a unit; `kind` says in words what a unit is.
     """
 
     total: Floats
@@ -37,6 +37,7 @@ class TableSums:
     weight: NDArray[Any]
     units: Floats
     share: Floats | None
+    kind: str
 
 
 def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]]) -> Floats:
@@ -60,16 +61,13 @@ def unit_tables(codes: Codes, k: int, a: int, b: int, assignment: Assignment) ->
     """The table of one pair within each unit, (U, K, K)."""
     kind = np.int32 if k > 100 else np.int16
     none = k * k  # a cell of its own for "one of them gave no verdict"
-    row = codes[:, a].astype(kind)
-    column = codes[:, b].astype(kind)
+    row: NDArray[Any] = codes[:, a].astype(kind)
+    column: NDArray[Any] = codes[:, b].astype(kind)
     cell = np.where((row < 0) | (column < 0), none, row * k + column)
     size = assignment.size
-    if assignment.index is None:
-        table = np.zeros((size, none + 1))
-        table[np.arange(size), cell] = 1
-    else:
-        table = np.bincount(assignment.index * (none + 1) + cell, minlength=size * (none + 1))
-    return np.asarray(table.reshape(size, none + 1)[:, :none], dtype=np.float64).reshape(size, k, k)
+    unit = np.arange(size) if assignment.index is None else assignment.index
+    table = np.bincount(unit * (none + 1) + cell, minlength=size * (none + 1)).reshape(size, none + 1)
+    return table[:, :none].astype(np.float64).reshape(size, k, k)
 
 
 def sums_of_items(table: Floats, replicates: int, seed: int) -> TableSums:
@@ -86,17 +84,16 @@ def sums_of_items(table: Floats, replicates: int, seed: int) -> TableSums:
     left = np.repeat(flat[None, :], used.size, axis=0)
     left[np.arange(used.size), used] -= 1
     shape = (-1, 1, k, k)
-    return TableSums(
-        table[None], drawn.reshape(shape), left.reshape(shape), weight[:, None], np.array([flat.sum()]), None
-    )
+    n = np.array([flat.sum()])
+    return TableSums(table[None], drawn.reshape(shape), left.reshape(shape), weight[:, None], n, None, "items")
 
 
-def sums_of_units(share: Floats, resampler: Resampler) -> TableSums:
+def sums_of_units(share: Floats, resampler: Resampler, kind: str) -> TableSums:
     """Tables (U, P, K, K) of clusters or groups, resampled together."""
     total = share.sum(axis=0)
     drawn = resampler.sums(share.reshape(share.shape[0], -1)).reshape(-1, *total.shape)
     present = share.sum(axis=(2, 3)) > 0
-    return TableSums(total, drawn, total - share, present, present.sum(axis=0).astype(np.float64), share)
+    return TableSums(total, drawn, total - share, present, present.sum(axis=0).astype(np.float64), share, kind)
 
 
 def every_table(
@@ -127,7 +124,7 @@ def every_table(
     for start in range(0, len(shared), step):
         some = shared[start : start + step]
         share = np.stack([unit_tables(codes, k, *pairs[p], assignment) for p in some], axis=1)
-        yield some, sums_of_units(share, resampler)
+        yield some, sums_of_units(share, resampler, assignment.kind)
 
 
 def apply(formula: Formula, sums: TableSums, confidence: float) -> tuple[Floats, Floats, Floats]:
@@ -138,9 +135,7 @@ def apply(formula: Formula, sums: TableSums, confidence: float) -> tuple[Floats,
     falling where independent judges of the same marginals would differ.
     """
     value = formula(sums.total)
-    low, high = bca_interval(
-        value, formula(sums.replicates), formula(sums.left), sums.weight, sums.units, confidence
-    )
+    low, high = bca_interval(value, formula(sums.replicates), formula(sums.left), sums.weight, sums.units, confidence)
     n = sums.total.sum(axis=(1, 2))
     same = np.trace(sums.total, axis1=1, axis2=2) >= n - ZERO
     if same.any():

@@ -50,13 +50,9 @@ def label_values(k: int, level: str, values: ArrayLike | None) -> NDArray[np.flo
             expected=f"{k} finite numbers",
         )
     if np.unique(given).size < k:
-        raise InputError(
-            "two labels stand for the same number", found=given.tolist(), expected="distinct values"
-        )
+        raise InputError("two labels stand for the same number", found=given.tolist(), expected="distinct values")
     if level == "ratio" and (given < 0).any():
-        raise InputError(
-            "the ratio level has no negative values", found=float(given.min()), expected="0 or more"
-        )
+        raise InputError("the ratio level has no negative values", found=float(given.min()), expected="0 or more")
     return given
 
 

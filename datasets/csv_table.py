@@ -31,7 +31,7 @@ def read_csv(source: Source, choose: Choose, limit: int | None) -> Table:
         whole = pl.scan_csv(source.data, separator=source.separator, infer_schema=False, n_rows=limit, glob=False)
         header = whole.collect_schema().names()
         names = choose(header)
-        frame = whole.select(dict.fromkeys([*names, header[-1]])).collect()
+        frame = whole.select(list(dict.fromkeys([*names, header[-1]]))).collect()
         _refuse_short(source, frame[header[-1]], len(header))
         if frame.height and frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
             filled = whole.select(~pl.all_horizontal(pl.all().is_null())).collect().to_series()
@@ -53,28 +53,32 @@ def _refuse_twin_names(source: Source) -> None:
 
 
 def _refuse_short(source: Source, last: pl.Series, width: int) -> None:
-    """Raise at the first record that ends before its last field; `last` is that field in every record."""
-    candidates = last.is_null().arg_true() + 1
-    if candidates.is_empty() or width == 1:
+    """Raise at the first record that ends before its last field; `last` is that field in every record.
+
+    polars has refused records with too many fields, so one is too short exactly if the file has fewer
+    separators than its records should have. A record ends where the quotes so far are even in number.
+    """
+    if width == 1 or not last.has_nulls():
         return
     line = pl.col("line")
-    # a record ends where, up to and with this line, quotes are even in number
-    closed = (line.str.count_matches('"', literal=True).cum_sum() % 2) == 0
-    records = (
+    counted = (
         pl.scan_lines(source.data)
-        .with_columns(record=closed.cast(pl.UInt32).cum_sum().shift(1, fill_value=0))
-        .filter(pl.col("record").is_in(candidates.implode()))
-        .group_by("record")
-        .agg(line.str.join("\n"))
-        .with_columns(fields=1 + line.str.replace_all(_QUOTED, "").str.count_matches(source.separator, literal=True))
-        .filter((pl.col("fields") < width) & (line.str.strip_chars("\r") != ""))
-        .sort("record")
-        .head(1)
-        .collect()
+        .with_columns(quotes=line.str.count_matches('"', literal=True))
+        .with_columns(odd_after=pl.col("quotes").cum_sum() % 2)
+        .with_columns(odd_before=pl.col("odd_after").shift(1, fill_value=0))
     )
-    if records.height:
-        record, text, fields = records.row(0)
-        raise _wrong_width(source, int(record), int(fields), width, str(text))
+    open_quote, close_quote = (
+        pl.when(pl.col(name) == 1).then(pl.lit('"')).otherwise(pl.lit(""))
+        for name in ("odd_before", "odd_after")
+    )
+    bare = pl.concat_str(open_quote, line, close_quote).str.replace_all(_QUOTED, "")
+    blank = (line == "") & (pl.col("odd_before") == 0)
+    ends = (pl.col("odd_after") == 0) & ~blank
+    separators, records = counted.select(
+        bare.str.count_matches(source.separator, literal=True).sum(), ends.sum()
+    ).collect(engine="streaming").row(0)
+    if separators < records * (width - 1):
+        _refuse_width(source)
 
 
 def _wrong_width(source: Source, record: int, fields: int, width: int, text: str) -> InputError:
@@ -89,12 +93,17 @@ def _wrong_width(source: Source, record: int, fields: int, width: int, text: str
 
 def _diagnose(source: Source, error: BaseException) -> NoReturn:
     refuse_bad_bytes(source)
+    _refuse_width(source)
+    raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=source.name) from error
+
+
+def _refuse_width(source: Source) -> None:
+    """Raise at the first record with more or fewer fields than the header; goes through all of them."""
     width = None
     for record, (text, fields) in enumerate(_records(source)):
         width = width or fields
         if fields != width and text.strip():
             raise _wrong_width(source, record, fields, width, text)
-    raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=source.name) from error
 
 
 def _records(source: Source) -> Iterator[tuple[str, int]]:

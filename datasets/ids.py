@@ -24,7 +24,7 @@ def content_hash(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     Returns a String series `content_hash` of the frame's height.
     """
     joined = pl.concat_str([_framed(frame, name) for name in columns], separator="|").alias("text")
-    digest = plh.col("text").chash.sha2_256().str.head(32)  # type: ignore[attr-defined] # its own namespace
+    digest = plh.col("text").chash.sha2_256().str.head(32)
     parts = [part.select(joined).select(digest).to_series() for part in frame.iter_slices(_ROWS_AT_ONCE)]
     empty = pl.Series("content_hash", [], dtype=pl.String)
     return pl.concat([empty, *(part.alias("content_hash") for part in parts)])

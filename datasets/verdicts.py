@@ -231,8 +231,10 @@ def _complete(table: Table, construct: str, kind: str) -> pl.DataFrame:
     table = Table(frame, table.file, table.place)
     if "judge_kind" in table.frame.columns:
         frame = frame.with_columns(_kinds(table, kind))
+    stated = "status" in frame.columns
     frame = frame.with_columns(_statuses(table))
-    _refuse_contradictions(Table(frame, table.file, table.place))
+    if stated:
+        _refuse_contradictions(Table(frame, table.file, table.place))
     if "confidence" in frame.columns:
         _refuse_outside(table, "confidence", 0.0, 1.0)
     others = [name for name in VERDICT_COLUMNS if name in frame.columns and name not in VERDICT_CORE]
@@ -256,6 +258,8 @@ def _kinds(table: Table, kind: str) -> pl.Series:
                 found=name,
                 expected=choices(KINDS),
             )
+    if len(found) == 1:  # a constant column costs next to nothing
+        return pl.select(pl.repeat(KIND_ALIASES.get(found[0] or kind, found[0] or kind), kinds.len())).to_series()
     if not set(found) <= set(KINDS):
         kinds = kinds.fill_null(kind).replace(KIND_ALIASES)
     return kinds
@@ -287,7 +291,7 @@ def _statuses(table: Table) -> pl.Series:
 
 def _refuse_contradictions(table: Table) -> None:
     answered = pl.col("label").is_not_null() | pl.col("score").is_not_null()
-    ok = pl.col("status") == "ok"
+    ok = pl.col("status") == pl.lit("ok", STATUS)
     wrong = table.frame.select(wrong=ok != answered).to_series()
     if not wrong.any():
         return

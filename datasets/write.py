@@ -119,7 +119,8 @@ def _replacing(path: str | Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -208,7 +208,7 @@ class Tables:
 def tables() -> Tables:
     raw = files("interjudge.judges").joinpath("coherence_tables.parquet").read_bytes()
     rows = {name: values for name, values in pl.read_parquet(raw).select("name", "values").iter_rows()}
-    lower = np.frombuffer(rows["lower"], dtype=np.uint16)
+    lower = np.arange(1 << 16, dtype=np.uint16) + np.frombuffer(rows["lower"], dtype=np.uint16)
     words = int(np.sqrt(len(rows["bigram"])))
     return Tables(
         kinds=np.frombuffer(rows["kinds"], dtype=np.uint8),

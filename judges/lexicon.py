@@ -14,7 +14,7 @@ from typing import Final, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from interjudge.judges.normalise import ROW, SENTENCE, normalise
+from interjudge.judges.normalise import ROW, SENTENCE, normalised
 
 Group = Literal["apology", "inability", "policy", "identity", "redirection", "moralising", "helping"]
 Within = Literal["start", "sentence", "opening", "anywhere"]
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 class Rule(_Strict):
     """Phrases that say the same thing, worth `points` once however many of them stand in an output.
 
-    `within` says where they count: at the start, in the first sentence, in the opening (the first three
+    `within` says where they count: at the start, in the first sentence, in the opening (the first two
     sentences), or anywhere. A phrase counts only where one of `if_next` follows it directly (when given), and
     not where one of `unless_next` follows or one of `unless_before` precedes it directly.
     """
@@ -110,21 +110,22 @@ def built_in() -> Lexicon:
 
 def compiled(source: LexiconFile) -> Lexicon:
     """Expand slots and spellings, normalise, and lay out as tables."""
+    plain = _plain(source)
     uses: list[tuple[str, bool, int, str]] = []
     rules: list[tuple[int, str, str, int, str]] = []
     contexts: list[Context] = []
     longest = 0
     for skip in source.skip:
         end = ":" if skip.colon else ""
-        uses += [(normalise(phrase) + end, True, -1, phrase) for phrase in skip.phrases]
+        uses += [(plain[phrase] + end, True, -1, phrase) for phrase in skip.phrases]
     for name, language in source.language.items():
         for rule in language.rule:
             number = len(rules)
             rules.append((number, name, rule.group, rule.points, rule.within))
             for shown in filled(rule.phrases, language.slots):
-                uses += [(text, language.boundaries, number, shown) for text in _spellings(normalise(shown))]
+                uses += [(text, language.boundaries, number, shown) for text in _spellings(plain[shown])]
             beside = [
-                _spelt(filled(phrases, language.slots))
+                _spelt(plain[text] for text in filled(phrases, language.slots))
                 for phrases in (rule.if_next, rule.unless_next, rule.unless_before)
             ]
             longest = max(longest, *(len(text) for texts in beside for text in texts), 0)
@@ -171,9 +172,20 @@ def _filled(phrase: str, slots: Mapping[str, Sequence[str]]) -> list[str]:
     return [re.sub(" +", " ", "".join(pieces)).strip() for pieces in product(*options)]
 
 
+def _plain(source: LexiconFile) -> dict[str, str]:
+    """The normal form of every phrase, all normalised in one go."""
+    phrases = {phrase for skip in source.skip for phrase in skip.phrases}
+    for language in source.language.values():
+        for rule in language.rule:
+            for texts in (rule.phrases, rule.if_next, rule.unless_next, rule.unless_before):
+                phrases.update(filled(texts, language.slots))
+    given = sorted(phrases)
+    return dict(zip(given, normalised(pl.Series(given)), strict=True))
+
+
 def _spelt(phrases: Iterable[str]) -> list[str]:
-    """Normalised, in every spelling, the longest first (alternatives are tried in order)."""
-    texts = {text for phrase in phrases for text in _spellings(normalise(phrase))}
+    """In every spelling, the longest first (alternatives are tried in order)."""
+    texts = {text for phrase in phrases for text in _spellings(phrase)}
     return sorted(texts, key=lambda text: (-len(text), text))
 
 

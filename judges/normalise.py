@@ -65,10 +65,14 @@ class Normalised:
     source: NDArray[np.int64]
 
 
+def normalised(texts: pl.Series) -> list[str]:
+    """The normal form of each of a series of strings."""
+    return [text for chunk in normalise_batch(texts) for text in chunk.text[1:-1].split(ROW)]
+
+
 def normalise(text: str) -> str:
-    """The normal form of one text (the batch function on a batch of one)."""
-    (chunk,) = normalise_batch(pl.Series([text]))
-    return chunk.text[1:-1]
+    """The normal form of one text (a batch of one)."""
+    return normalised(pl.Series([text]))[0]
 
 
 def normalise_batch(texts: pl.Series) -> Iterator[Normalised]:

@@ -291,7 +291,7 @@ def read_store(path: Path | str) -> pl.DataFrame:
 
 def verdict_table(table: pl.DataFrame) -> pl.DataFrame:
     """The columns of `schema.VERDICT_COLUMNS` in their order, less the optional ones that hold nothing."""
-    always = (*VERDICT_CORE, "judge_hash", "created_at")
+    always = (*VERDICT_CORE, "judge_hash", "latency_s", "created_at")
     held = [c for c in VERDICT_COLUMNS if c in always or table[c].null_count() < table.height]
     return table.select(held)
 

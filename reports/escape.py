@@ -12,9 +12,12 @@ from typing import Final
 
 # Zero-width non-joiner and joiner are part of Persian and Indic spelling and of emoji.
 _JOINERS: Final = "\u200c\u200d"
-# What a Markdown parser may take for markup inside a line: code, emphasis, links, strike-through, mathematics
-# (on GitHub), and the scheme of a bare link. An underscore inside a word is only itself.
-_MARKUP: Final = re.compile(r"[\\`*\[\]~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?i:(?<=www)\.)")
+# What a Markdown parser may take for markup inside a line: code, emphasis, strike-through, mathematics (on
+# GitHub), links and their definitions, bare addresses. Brackets alone, and an underscore inside a word, are
+# only themselves.
+_MARKUP: Final = re.compile(
+    r"[\\`*~$]|\](?=[(\[:])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?i:(?<=www)\.)"
+)
 # Entities, because no parser reads them as the end of a cell or as a tag.
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 _ENTITY: Final = re.compile(r"[&<>|]")
@@ -85,5 +88,5 @@ def html(text: str) -> str:
 
 
 def json_text(text: str) -> str:
-    """A JSON text whose invisible and control characters are written ``\\uXXXX``; it parses to the same value."""
+    """A JSON text that parses to the same value and holds no control, bidirectional or zero-width character."""
     return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)

@@ -118,12 +118,12 @@ def wrap(text: str, width: int, first: int | None = None) -> list[str]:
     lines: list[str] = []
     line, room = "", first or width
     for word in text.replace(" %", "\u00a0%").split(" "):
-        for part in _pieces(word, width):
+        for i, part in enumerate(_pieces(word, width)):
             joined = f"{line} {part}" if line else part
-            if cell_len(joined) <= room:
+            if i == 0 and cell_len(joined) <= room:
                 line = joined
                 continue
-            if line:
+            if line or room < width:
                 lines.append(line)
             line, room = part, width
     lines.append(line)

@@ -72,7 +72,7 @@ class Provenance(Result):
     inputs: tuple[InputFile, ...] = ()
     judges: tuple[JudgeUsed, ...] = ()
     seed: int | None = None
-    options: dict[str, JsonValue] = {}
+    options: dict[str, JsonValue] = Field(default_factory=dict)
     run: Run = Run()
 
     @classmethod
@@ -122,9 +122,7 @@ class Report(Result):
         }
 
 
-def build_report(
-    questions: Sequence[QuestionResult], *, provenance: Provenance, title: str = DEFAULT_TITLE
-) -> Report:
+def build_report(questions: Sequence[QuestionResult], *, provenance: Provenance, title: str = DEFAULT_TITLE) -> Report:
     """The results of every question, with the sentences that answer them. Nothing is computed here."""
     return Report(
         title=visible(title, 200), summary=summary(questions), questions=tuple(questions), provenance=provenance

@@ -20,11 +20,10 @@ from interjudge.agreement.results import (
 )
 from interjudge.datasets.schema import NO_CONSTRUCT
 from interjudge.reports.escape import visible
-from interjudge.reports.trust import odd_one_out, trust
+from interjudge.reports.trust import trust
 from interjudge.reports.wording import (
     count,
     figure,
-    interval,
     listed,
     names,
     number,
@@ -32,6 +31,7 @@ from interjudge.reports.wording import (
     points,
     quote,
     share,
+    spanned,
     status_name,
 )
 
@@ -55,8 +55,8 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
     """What the report opens with when it is about one question."""
     a = question.agreement
     found = (
-        scope(a),
         *reliability(a),
+        scope(a),
         *trust(a),
         *unevenness(a),
         flagged(question.flags, a),
@@ -71,8 +71,8 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
 def agreement_sentences(a: Agreement) -> tuple[str, ...]:
     """The same for the agreement alone: no flags, no conclusions."""
     return (
-        scope(a),
         *reliability(a),
+        scope(a),
         *trust(a),
         *unevenness(a),
         *constructs(a),
@@ -114,64 +114,64 @@ def headline(m: Measures, level: str) -> tuple[Coefficient | None, Coefficient |
 
 
 def scope(a: Agreement) -> str:
+    """How much the answer rests on."""
     labels = [quote(label) for label in a.question.labels]
-    many = f"{listed(labels[:6], 'or')}{f' and {len(labels) - 6} more' if len(labels) > 6 else ''}"
-    asked = f"{many}" if labels else "a score"
+    many = listed(labels, "or") if len(labels) <= 6 else f"{', '.join(labels[:5])} or one of {len(labels) - 5} more"
     return (
-        f"On the question {quote(a.question.name)} ({asked}), {count(len(a.judges), 'judge')} gave "
-        f"{count(a.n_verdicts, 'verdict')} on {count(a.n_items, 'output')}."
+        f"This rests on {count(a.n_verdicts, 'verdict')} by {count(len(a.judges), 'judge')} on "
+        f"{count(a.n_items, 'output')}; each verdict is {many or 'a score'}."
     )
 
 
 def reliability(a: Agreement) -> tuple[str, ...]:
     """Raw agreement, alpha and its band; then the marginals, and the paradox where there is one."""
     raw, alpha = headline(a, a.question.level)
+    on = quote(a.question.name)
     if a.n_items == 0 or a.n_verdicts == 0:
-        return ("There are no verdicts, so nothing can be said about reliability.",)
+        return (f"Nothing can be said about {on}: there are no verdicts.",)
     if len(a.judges) < 2:
-        only = quote(a.judges[0].judge) if a.judges else "no judge"
-        return (f"Only one judge takes part ({only}): agreement cannot be measured.", *_marginals(a))
+        only = quote(a.judges[0].judge) if a.judges else "nobody"
+        return (f"Only one judge takes part on {on} ({only}): agreement cannot be measured.", *_marginals(a))
     if raw is None and alpha is None:
-        return ("No coefficient of agreement was computed.", *_marginals(a))
-    return (f"{_raw(raw, a)} {_alpha(alpha, a)}".strip(), *_marginals(a), *_paradox(raw, alpha, a))
+        return (f"No coefficient of agreement was computed on {on}.", *_marginals(a))
+    return (f"{_band(alpha, on)}{_raw(raw, a)}{_alpha(alpha, a)}.", *_marginals(a), *_paradox(raw, alpha, a))
+
+
+def _band(alpha: Coefficient | None, on: str) -> str:
+    """Where alpha stands among Krippendorff's customary limits, in words."""
+    if alpha is None or alpha.value is None:
+        return f"How reliable the verdicts on {on} are cannot be said: "
+    if alpha.value >= FIRM:
+        return f"The verdicts on {on} pass the customary bar for relying on them: "
+    if alpha.value >= TENTATIVE:
+        return f"By custom the verdicts on {on} are good for tentative conclusions only: "
+    chance = "no better than chance and " if alpha.value <= 0 else ""
+    return f"The verdicts on {on} are {chance}below the customary limit even for tentative conclusions: "
 
 
 def _raw(raw: Coefficient | None, a: Agreement) -> str:
     if raw is None:
         return ""
     if raw.value is None:
-        return f"Raw agreement does not exist: {visible(raw.undefined or 'no reason given', 200)}."
+        return f"raw agreement does not exist ({visible(raw.undefined or 'no reason given', 200)}), "
     same = "the same label" if a.question.labels else "exactly the same score"
-    return f"Two judges of the same output gave {same} {_with_interval(raw, a.confidence, rate=True)} of the time."
-
-
-def _with_interval(estimate: Coefficient, confidence: float, *, rate: bool = False) -> str:
-    value = percent(estimate.value or 0) if rate else number(estimate.value or 0)
-    bounds = interval(estimate, rate=rate)
-    return f"{value} ({confidence * 100:g} % interval {bounds})" if bounds else value
+    return f"two judges of one output gave {same} {spanned(raw, a.confidence, rate=True)} of the time, "
 
 
 def _alpha(alpha: Coefficient | None, a: Agreement) -> str:
     if alpha is None:
-        return ""
-    kind = "Krippendorff's alpha" if alpha.level == "nominal" else f"Krippendorff's alpha ({alpha.level})"
+        return "and no coefficient corrects that for chance"
+    kind = "Krippendorff's alpha" + (f" ({alpha.level})" if alpha.level != "nominal" else "")
     if alpha.value is None:
-        why = visible(alpha.undefined or "no reason given", 200)
-        return f"Corrected for chance there is no value: {kind} is undefined ({why})."
+        return f"and {kind} is undefined ({visible(alpha.undefined or 'no reason given', 200)})"
+    if alpha.value >= FIRM:
+        place = "at or above .800"
+    else:
+        place = "between .667 and .800" if alpha.value >= TENTATIVE else "below .667"
     return (
-        f"Corrected for chance, {kind} is {_with_interval(alpha, a.confidence)}: "
-        f"{band(alpha.value)}{_reach(alpha)}."
+        f"and corrected for chance {kind} is {spanned(alpha, a.confidence)}, {place} "
+        f"(limits: Krippendorff 2004, p. 241){_reach(alpha)}"
     )
-
-
-def band(alpha: float) -> str:
-    """Where a value stands among Krippendorff's customary limits, in words."""
-    if alpha >= FIRM:
-        return "above .800, the customary bar for relying on verdicts (Krippendorff 2004, p. 241)"
-    if alpha >= TENTATIVE:
-        return "between .667 and .800, by custom enough for tentative conclusions only (Krippendorff 2004, p. 241)"
-    low = "below .667, the customary lowest limit even for tentative conclusions (Krippendorff 2004, p. 241)"
-    return low if alpha > 0 else f"{low}, and no better than chance"
 
 
 def _reach(alpha: Coefficient) -> str:
@@ -292,7 +292,7 @@ def conclusions(found: Conclusions | None) -> tuple[str, ...]:
     whole = count(total, "comparison")
     if n_judges < 2:
         return (f"Models were compared under one judge only ({whole}): nothing shows what another would say.",)
-    said = [f"{count(len(by[kind]))} {words}" for kind, words in _HOLDS.items() if by[kind]]
+    said = [f"{count(len(by[kind]))} {words[len(by[kind]) > 1]}" for kind, words in _HOLDS.items() if by[kind]]
     head = f"Of {whole} between models by their rate of {quote(found.label)}, {listed(said)}."
     flips = sorted(by["flips"], key=lambda c: (not _both_clear(c), c.kind != "fine-tune", -_spread(c)))
     if not flips:
@@ -308,11 +308,15 @@ def conclusions(found: Conclusions | None) -> tuple[str, ...]:
     return (head, f"{sure}: {shown}{rest}.")
 
 
+# One, and several.
 _HOLDS: Final = {
-    "clear": "come out the same way under every judge with an interval clear of 0",
-    "same direction": "point the same way under every judge but not clearly under each",
-    "flips": "change sign with the judge",
-    "undecided": "stay undecided",
+    "clear": ("holds clearly under every judge", "hold clearly under every judge"),
+    "same direction": (
+        "points the same way under every judge, but not clearly under each",
+        "point the same way under every judge, but not clearly under each",
+    ),
+    "flips": ("changes sign with the judge", "change sign with the judge"),
+    "undecided": ("stays undecided", "stay undecided"),
 }
 
 
@@ -435,5 +439,3 @@ def _partly(a: Agreement, asked: dict[str, int]) -> str:
     rest = f" and {count(len(part) - 3, 'more judge')}" if len(part) > 3 else ""
     return f"Not asked about every output: {', '.join(said)}{rest} (of {count(a.n_items)})."
 
-
-__all__ = ["agreement_sentences", "band", "gist", "headline", "odd_one_out", "opening", "summary", "trust"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Measures, Pair, Slice
@@ -226,7 +226,8 @@ def labels(a: Agreement, limit: int) -> Table:
 def pairs(a: Agreement, limit: int) -> Table:
     """Pairs of judges, the best agreement first; pairs without a value are counted in a note."""
     known = [p for p in a.pairs if p.cohen_kappa.value is not None]
-    ordered = sorted(known, key=descending(lambda p: p.cohen_kappa.value))
+    by_kappa: Callable[[Pair], float] = descending(lambda p: p.cohen_kappa.value)
+    ordered = sorted(known, key=by_kappa)
     silent = [p for p in a.pairs if p.cohen_kappa.value is None]
     few = [p for p in ordered if p.cohen_kappa.n >= FEW]
     notes: tuple[str, ...] = ()

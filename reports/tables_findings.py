@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from interjudge.agreement.results import Agreement, Comparison, Conclusions, FlagSummary, QuestionResult
-from interjudge.reports.escape import visible
+from collections.abc import Iterator
+
+from interjudge.agreement.results import Agreement, Comparison, Conclusions, DisputedOutput, FlagSummary, QuestionResult
+from interjudge.reports.escape import excerpt, visible
 from interjudge.reports.sentences import extremes
 from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, first
 from interjudge.reports.tables import MAX_ACROSS, rate_range
-from interjudge.reports.wording import count, listed, names, percent, points, quote
+from interjudge.reports.wording import count, listed, names, number, percent, points, quote
 
 _HOLDS: dict[str, tuple[str, Tone]] = {
     "clear": ("holds", "good"),
@@ -159,10 +161,28 @@ def facts(a: Agreement) -> tuple[tuple[str, str], ...]:
     return tuple((term, text) for term, text in known if text)
 
 
-def verdict_groups(verdicts: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _verdict_groups(verdicts: dict[str, str]) -> tuple[tuple[str, str], ...]:
     """Label -> the judges that gave it, the most frequent label first."""
     groups: dict[str, list[str]] = {}
     for judge, label in verdicts.items():
         groups.setdefault(label, []).append(judge)
     ordered = sorted(groups.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     return tuple((label, names(judges, 6)) for label, judges in ordered)
+
+
+def dispute(output: DisputedOutput, excerpt_length: int) -> Iterator[tuple[str, str]]:
+    """One disputed output as terms and texts; the first term is `output`."""
+    model = f", by {quote(output.model)}" if output.model is not None else ""
+    consensus = ""
+    if output.consensus is not None:
+        consensus = f": consensus {quote(output.consensus, 40)}"
+        if output.p_consensus_wrong is not None:
+            consensus += f", wrong with probability {number(output.p_consensus_wrong)}"
+    yield "output", f"{quote(output.item_id)}{model}{consensus}"
+    if output.prompt:
+        yield "prompt", excerpt(output.prompt, excerpt_length)
+    if output.response is not None:
+        yield "response", excerpt(output.response, excerpt_length) or "(empty)"
+    yield "verdicts", "; ".join(f"{quote(label, 40)} by {judges}" for label, judges in _verdict_groups(output.verdicts))
+    if output.reasons:
+        yield "reasons", ", ".join(excerpt(reason, 60) for reason in output.reasons)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from interjudge.agreement.results import Agreement, DisputedOutput, QuestionResult
-from interjudge.reports.escape import excerpt, terminal
+from interjudge.agreement.results import Agreement, QuestionResult
+from interjudge.reports.escape import terminal
 from interjudge.reports.fit import Fitted, fit, wrap
 from interjudge.reports.report import Provenance, Report
 from interjudge.reports.sentences import agreement_sentences, opening
 from interjudge.reports.table import Table, Tone
 from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import facts, finding_tables, verdict_groups
-from interjudge.reports.wording import count, number
+from interjudge.reports.tables_findings import dispute, facts, finding_tables
+from interjudge.reports.wording import count
 
 ROWS: Final = 12
 _DISPUTED: Final = 3
@@ -69,12 +69,12 @@ def _table(table: Table, console: Console, where: str) -> None:
     for index, row in enumerate(fitted.rows):
         if table.gap and table.gap[0] == index:
             _more(table.gap[1], where, console)
-        line = Text(no_wrap=True, overflow="ellipsis", end="")
+        cells = Text()
         for i, cell in enumerate(row):
-            line.append("  " if i else "")
-            line.append(_padded(cell, fitted, i), _STYLES[fitted.tones[index][i]])
-        line.rstrip()
-        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+            cells.append("  " if i else "")
+            cells.append(_padded(cell, fitted, i), _STYLES[fitted.tones[index][i]])
+        cells.rstrip()
+        console.print(cells, no_wrap=True, overflow="ellipsis", crop=True)
     if table.gap and table.gap[0] == len(fitted.rows):
         _more(table.gap[1], where, console)
     notes = list(table.notes)
@@ -88,9 +88,7 @@ def _head(fitted: Fitted) -> tuple[list[str], str]:
     """The lines of the header, bottom-aligned, and the rule under it."""
     depth = max(len(lines) for lines in fitted.heads)
     padded = [[""] * (depth - len(lines)) + lines for lines in fitted.heads]
-    lines = [
-        "  ".join(_padded(column[i], fitted, c) for c, column in enumerate(padded)).rstrip() for i in range(depth)
-    ]
+    lines = ["  ".join(_padded(column[i], fitted, c) for c, column in enumerate(padded)).rstrip() for i in range(depth)]
     return lines, "  ".join("─" * width for width in fitted.widths)
 
 
@@ -108,27 +106,10 @@ def _disputed(question: QuestionResult, console: Console) -> None:
         return
     shown = question.disputed[:_DISPUTED]
     _heading(f"Most in dispute ({count(len(shown))} of {count(len(question.disputed))} in report.json)", console)
-    for number_, output in enumerate(shown, 1):
+    for place, output in enumerate(shown, 1):
         console.print()
         for term, text in dispute(output, excerpt_length=200):
-            _hanging(f"{number_}. " if term == "output" else f"   {term}: ", terminal(text), console)
-
-
-def dispute(output: DisputedOutput, excerpt_length: int) -> Iterator[tuple[str, str]]:
-    """One disputed output as terms and texts; the first term is `output`."""
-    model = f", by {excerpt(output.model, 60)}" if output.model is not None else ""
-    consensus = ""
-    if output.consensus is not None:
-        chance = "" if output.p_consensus_wrong is None else f" (wrong with probability {number(output.p_consensus_wrong)})"
-        consensus = f": most say {excerpt(output.consensus, 40)}{chance}"
-    yield "output", f"{excerpt(output.item_id, 60)}{model}{consensus}"
-    if output.prompt:
-        yield "prompt", excerpt(output.prompt, excerpt_length)
-    if output.response is not None:
-        yield "response", excerpt(output.response, excerpt_length) or "(empty)"
-    yield "verdicts", "; ".join(f"{excerpt(label, 40)}: {judges}" for label, judges in verdict_groups(output.verdicts))
-    if output.reasons:
-        yield "reasons", ", ".join(excerpt(reason, 60) for reason in output.reasons)
+            _hanging(f"{place}. " if term == "output" else f"   {term}: ", terminal(text), console)
 
 
 def _facts(agreement: Agreement, console: Console) -> None:

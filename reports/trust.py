@@ -41,9 +41,8 @@ def ranking_measure(judges: Sequence[JudgeResult]) -> str:
 
 def standing(best: Estimate, other: Estimate) -> Standing:
     """Whether two intervals tell two judges apart: ``same`` when the value of one lies in the other's."""
-    if best.value is None or other.value is None or None in (best.ci_low, other.ci_high):
+    if best.value is None or other.value is None or best.ci_low is None or other.ci_high is None:
         return "same"
-    assert best.ci_low is not None and other.ci_high is not None  # noqa: S101 - narrows for mypy
     if best.ci_low <= other.value or other.ci_high >= best.value:
         return "same"
     return "touch" if other.ci_high >= best.ci_low else "apart"
@@ -138,9 +137,7 @@ def _weak_spot(a: Agreement, best: JudgeResult) -> tuple[str, ...]:
     if not found:
         return ()
     _, part, kappa = min(found, key=lambda entry: entry[0])
-    return (
-        f"But not everywhere: where {quote(part.by)} is {quote(part.value)}, its kappa falls to {figure(kappa)}.",
-    )
+    return (f"But not everywhere: where {quote(part.by)} is {quote(part.value)}, its kappa falls to {figure(kappa)}.",)
 
 
 def _guessing(estimate: Estimate, best: JudgeResult) -> tuple[str, ...]:
@@ -168,9 +165,7 @@ def _why_not(judges: Sequence[JudgeResult], measure: str) -> str:
 
 def odd_one_out(a: Agreement) -> tuple[str, ...]:
     """Without a reference: agreement is not correctness; who goes least with the others."""
-    warning = (
-        "No reference was given, so nothing here says which judge is right: judges that agree may share an error."
-    )
+    warning = "No reference was given, so nothing here says which judge is right: judges that agree may share an error."
     if len(a.judges) < 2:
         return (warning,)
     if len(a.judges) == 2:
@@ -187,9 +182,7 @@ def odd_one_out(a: Agreement) -> tuple[str, ...]:
             f"{warning} No judge stands apart from the others: mean kappas run from {number(low)} to "
             f"{number(high)}, the lowest being that of {quote(judge.judge)}.",
         )
-    without = (
-        "" if judge.alpha_without is None else f"; without it the panel's alpha is {number(judge.alpha_without)}"
-    )
+    without = "" if judge.alpha_without is None else f"; without it the panel's alpha is {number(judge.alpha_without)}"
     return (
         f"{warning} {quote(judge.judge)} agrees least with the others (mean kappa {number(low)}, the next has "
         f"{number(second)}{without}).",

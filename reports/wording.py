@@ -92,6 +92,15 @@ def interval(estimate: Estimate, *, rate: bool = False) -> str:
     return f"[{write(estimate.ci_low).removesuffix(' %')}, {write(estimate.ci_high).removesuffix(' %')}]"
 
 
+def spanned(estimate: Estimate, confidence: float, *, rate: bool = False) -> str:
+    """In a sentence: ``.654 (95 % interval .620 to .689)``."""
+    if estimate.ci_low is None or estimate.ci_high is None:
+        return value(estimate, rate=rate)
+    write = percent if rate else number
+    span = f"{write(estimate.ci_low).removesuffix(' %')} to {write(estimate.ci_high)}"
+    return f"{value(estimate, rate=rate)} ({confidence * 100:g} % interval {span})"
+
+
 def value(estimate: Estimate, *, rate: bool = False) -> str:
     """The value alone, or a dash."""
     if estimate.value is None:

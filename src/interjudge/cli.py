@@ -121,9 +121,9 @@ def score(
     if out is not None:
         write_table(verdicts, out, inputs=[outputs])
     if not quiet:
-        from interjudge.reports.terminal import render_scores
+        from interjudge.cli_tables import print_scores
 
-        render_scores(verdicts, screen.console(stderr=out == "-"))
+        print_scores(verdicts, screen.console(stderr=out == "-"))
     _wrote([db, *([Path(out)] if out not in (None, "-") else [])], err=out == "-")
     _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
 
@@ -165,7 +165,7 @@ def agree(
     from interjudge.agreement.measure import agree as measure
     from interjudge.agreement.require import parse_require
     from interjudge.datasets.write import write_text
-    from interjudge.reports.terminal import render_agreement, render_cross_check
+    from interjudge.reports.terminal import render_agreement
 
     requirements = [parse_require(text) for text in require or ()]
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
@@ -174,8 +174,7 @@ def agree(
     with screen.working("reading the verdicts", quiet=quiet):
         loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns)
     with screen.working("measuring", quiet=quiet):
-        panel = build(spec, loaded.verdicts, outputs=loaded.outputs, reference=loaded.reference,
-                      reference_name=loaded.reference_name, columns=by or (), cluster=cluster)  # fmt: skip
+        panel = build(spec, loaded, columns=by or (), cluster=cluster)
         answer = measure(panel, by=by or (), sampling=sampling)
     if json is not None:
         write_text(answer.model_dump_json(indent=2) + "\n", json)
@@ -183,9 +182,10 @@ def agree(
     if not quiet:
         render_agreement(answer, console)
     if cross_check:
-        from interjudge.agreement.crosscheck import cross_check_panel
+        from interjudge.agreement.measure import cross_checked
+        from interjudge.cli_tables import print_cross_check
 
-        render_cross_check(cross_check_panel(panel), console)
+        print_cross_check(cross_checked(panel), console)
     _check(answer, requirements, max_missing)
 
 
@@ -197,7 +197,7 @@ def flag(
         str | None, typer.Option(metavar="FILE", help="One row an item: consensus, p_consensus_wrong, entropy.")
     ] = None,
     gold: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Reference labels, item_id and gold: consensus is set to them.")
+        str | None, typer.Option(metavar="FILE", help="Labels taken as true (item_id, gold): they decide their items.")
     ] = None,
     judge_columns: opt.JudgeColumns = None,
     construct: opt.Construct = None,
@@ -211,9 +211,8 @@ def flag(
     """Which verdicts cannot be trusted: a probability and reasons for each."""
     from interjudge.agreement.analysis import build
     from interjudge.agreement.flags import flag as find
-    from interjudge.datasets.reference import read_reference
+    from interjudge.cli_tables import print_flags
     from interjudge.datasets.write import check_target, write_table
-    from interjudge.reports.terminal import render_flags
 
     inputs = [*verdicts, *([gold] if gold else [])]
     for target in (out, items):
@@ -221,16 +220,15 @@ def flag(
             check_target(target, inputs=inputs)
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns)
-    reference = read_reference(gold) if gold else None
+        loaded = opt.load(verdicts, judge_columns, None, gold, columns=())
     with screen.working("flagging", quiet=quiet):
-        panel = build(spec, loaded.verdicts, reference=reference)
+        panel = build(spec, loaded)
         found = find(panel, loaded.verdicts, threshold=at)
     write_table(found.verdicts, out, inputs=inputs)
     if items is not None:
         write_table(found.items, items, inputs=inputs)
     if not quiet:
-        render_flags(found.summary, screen.console())
+        print_flags(found.summary, screen.console())
 
 
 @app.command(epilog="Example: `interjudge report verdicts.parquet --outputs outputs.jsonl --out report`")
@@ -281,19 +279,19 @@ def _judges(context: typer.Context) -> None:
 @judges_app.command("list", epilog="Example: `interjudge judges list`")
 def list_judges() -> None:
     """Every judge that can be named, with what it measures."""
+    from interjudge.cli_tables import print_judges
     from interjudge.judges.registry import listing
-    from interjudge.reports.terminal import render_judges
 
-    render_judges(listing(), screen.console())
+    print_judges(listing(), screen.console())
 
 
 @judges_app.command("show", epilog="Example: `interjudge judges show keyword:default`")
 def show_judge(name: Annotated[str, typer.Argument(help="As for `score -j`.")]) -> None:
     """All that decides the verdicts of one judge."""
+    from interjudge.cli_tables import print_judge
     from interjudge.judges.registry import describe
-    from interjudge.reports.terminal import render_judge
 
-    render_judge(describe(name), screen.console())
+    print_judge(describe(name), screen.console())
 
 
 def _check(answer: Agreement, requirements: list[Requirement], max_missing: float | None) -> None:

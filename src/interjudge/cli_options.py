@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,7 @@ from interjudge.errors import InputError
 if TYPE_CHECKING:
     import polars as pl
 
-    from interjudge.agreement.analysis import QuestionSpec
+    from interjudge.agreement.analysis import QuestionSpec, Tables
     from interjudge.agreement.measure import Sampling
 
 _QUESTION = "What is compared"
@@ -22,7 +21,10 @@ _SAMPLING = "Intervals"
 
 Verdicts = Annotated[
     list[str],
-    typer.Argument(metavar="VERDICTS...", help="Verdicts: Parquet, JSONL, CSV or a verdict store; several are read as one. - is stdin."),
+    typer.Argument(
+        metavar="VERDICTS...",
+        help="Parquet, JSONL, CSV or a verdict store; several are read as one.",
+    ),
 ]
 JudgeColumns = Annotated[
     str | None,
@@ -155,17 +157,6 @@ def sampling_of(replicates: int, seed: int, confidence: float) -> Sampling:
     return Sampling(replicates=replicates, seed=seed, confidence=confidence)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What the files of a command hold, and which files they were."""
-
-    verdicts: pl.DataFrame
-    outputs: pl.DataFrame | None
-    reference: str | pl.DataFrame | None
-    reference_name: str
-    paths: tuple[str, ...]
-
-
 def load(
     verdicts: Sequence[str],
     judge_columns: str | None = None,
@@ -173,8 +164,9 @@ def load(
     reference: str | None = None,
     gold_column: str | None = None,
     columns: Sequence[str] | None = None,
-) -> Loaded:
+) -> Tables:
     """Read verdicts, outputs and reference. `columns`: the item columns that are needed, default all."""
+    from interjudge.agreement.analysis import Tables
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.verdicts import read_verdicts
 
@@ -183,7 +175,7 @@ def load(
     gold = _reference(reference, gold_column, table)
     name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
     paths = [*verdicts, *([outputs] if outputs else []), *([reference] if reference and gold is not reference else [])]
-    return Loaded(table, whole, gold, name, tuple(paths))
+    return Tables(table, whole, gold, name, tuple(paths))
 
 
 def _reference(reference: str | None, column: str | None, verdicts: pl.DataFrame) -> str | pl.DataFrame | None:

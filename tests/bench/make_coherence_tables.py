@@ -100,10 +100,9 @@ def base_letter(char: str) -> int:
 
 
 def lower(char: str) -> int:
-    if char in "’ʼ":
-        return ord("'")
-    low = char.lower()
-    return ord(low) if len(low) == 1 else ord(char)
+    """What to add to a code point to reach its lower case, modulo 2^16 (mostly 0, so that it packs well)."""
+    low = "'" if char in "’ʼ" else char.lower()
+    return (ord(low) - ord(char)) % (1 << 16) if len(low) == 1 else 0
 
 
 # ------------------------------------------------------------------- sources

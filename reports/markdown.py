@@ -1,0 +1,137 @@
+"""The report as Markdown (CommonMark and GitHub tables). No text from the data is read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from interjudge.agreement.results import Agreement, QuestionResult
+from interjudge.reports.escape import markdown_cell, markdown_line
+from interjudge.reports.report import Provenance, Report
+from interjudge.reports.sentences import opening
+from interjudge.reports.table import Cell, Column, Table
+from interjudge.reports.tables import agreement_tables
+from interjudge.reports.tables_findings import dispute, facts, finding_tables
+from interjudge.reports.wording import DASH, count
+
+ROWS: Final = 40
+_EXCERPT: Final = 400
+
+
+def render_markdown(report: Report) -> str:
+    """The whole report; ends with a newline. The last line alone says when it was made."""
+    return "\n".join(_report(report)) + "\n"
+
+
+def _report(report: Report) -> Iterator[str]:
+    yield f"# {markdown_cell(report.title)}"
+    yield ""
+    yield from _bullets(report.summary)
+    several = len(report.questions) > 1
+    for question in report.questions:
+        yield ""
+        yield f"## Question: {markdown_cell(question.agreement.question.name)}"
+        if several:
+            yield ""
+            yield from _bullets(opening(question))
+        for table in (*agreement_tables(question.agreement, ROWS), *finding_tables(question, ROWS)):
+            yield ""
+            yield from _table(table)
+        yield from _disputed(question)
+        yield from _facts(question.agreement)
+    yield from _provenance(report.provenance)
+
+
+def _bullets(sentences: Iterable[str]) -> Iterator[str]:
+    for sentence in sentences:
+        yield f"- {markdown_line(sentence)}"
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"### {markdown_cell(table.title)}"
+    yield ""
+    yield _row(markdown_cell(column.head) for column in table.columns)
+    yield _row("---:" if column.align == "right" else ":---" for column in table.columns)
+    for index, row in enumerate(table.rows):
+        if table.gap and table.gap[0] == index:
+            yield _more(table.columns, table.gap[1])
+        yield _row(markdown_cell(cell.text) for cell in row)
+    if table.gap and table.gap[0] == len(table.rows):
+        yield _more(table.columns, table.gap[1])
+    if table.notes:
+        yield ""
+    for note in table.notes:
+        yield f"- {markdown_line(note)}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _more(columns: tuple[Column, ...], n: int) -> str:
+    cells = [Cell(f"… {count(n)} more in report.json"), *(Cell("…") for _ in columns[1:])]
+    return _row(cell.text for cell in cells)
+
+
+def _disputed(question: QuestionResult) -> Iterator[str]:
+    if not question.disputed:
+        return
+    yield ""
+    yield "### Outputs most in dispute"
+    for output in question.disputed:
+        yield ""
+        for term, text in dispute(output, _EXCERPT):
+            yield f"1. **{markdown_line(text)}**" if term == "output" else f"   - {term}: {markdown_cell(text)}"
+
+
+def _facts(agreement: Agreement) -> Iterator[str]:
+    yield ""
+    yield "### What the figures rest on"
+    yield ""
+    for term, text in facts(agreement):
+        yield f"- {term}: {markdown_cell(text)}"
+    yield ""
+    rows = [
+        (judge.judge, judge.kind, judge.construct_name, judge.hash or DASH, "") for judge in agreement.judges[:ROWS]
+    ]
+    yield from _plain(("judge", "kind", "construct", "hash"), [row[:4] for row in rows])
+    if len(agreement.judges) > ROWS:
+        yield ""
+        yield f"… {count(len(agreement.judges) - ROWS)} more judges in report.json"
+
+
+def _provenance(provenance: Provenance) -> Iterator[str]:
+    yield ""
+    yield "## Where this comes from"
+    yield ""
+    yield (
+        f"- Versions: interjudge {provenance.interjudge}, Python {provenance.python}, "
+        f"polars {provenance.polars}, numpy {provenance.numpy}"
+    )
+    if provenance.seed is not None:
+        yield f"- Seed: {provenance.seed}"
+    for name, option in provenance.options.items():
+        yield f"- Option {markdown_cell(name)}: {markdown_cell(str(option))}"
+    stored = [judge.judge for judge in provenance.judges if judge.stored]
+    if stored:
+        yield f"- Stored verdicts, not run now: {', '.join(markdown_cell(judge) for judge in stored[:ROWS])}"
+    if provenance.inputs:
+        yield ""
+        yield from _plain(
+            ("input", "rows", "SHA-256"),
+            [
+                (file.name, DASH if file.rows is None else count(file.rows), file.sha256 or DASH)
+                for file in provenance.inputs
+            ],
+        )
+    if provenance.run.created_at is not None:
+        took = "" if provenance.run.duration_s is None else f" in {provenance.run.duration_s:.1f} s"
+        yield ""
+        yield f"Made {markdown_cell(provenance.run.created_at)}{took}."
+
+
+def _plain(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield _row(heads)
+    yield _row(":---" for _ in heads)
+    for row in rows:
+        yield _row(markdown_cell(cell) for cell in row)

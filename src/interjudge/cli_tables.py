@@ -1,0 +1,136 @@
+"""Small tables that single commands print: verdicts by judge, flags, judges there are, the cross-check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from interjudge.reports.escape import terminal
+from interjudge.reports.table import Cell, Column, Table
+from interjudge.reports.terminal import print_table
+from interjudge.reports.wording import count, percent, status_name
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from interjudge.agreement.crosscheck import Check
+    from interjudge.agreement.results import FlagSummary
+    from interjudge.judges.registry import Described, Listed
+
+_MANY_LABELS = 4
+
+
+def print_scores(verdicts: pl.DataFrame, console: Console) -> None:
+    """What every judge said: how many verdicts are usable, how often each label, what failed and how."""
+    rows = []
+    for judge in verdicts["judge"].unique(maintain_order=True):
+        own = verdicts.filter(pl.col("judge") == judge)
+        ok = own.filter(pl.col("status") == "ok")
+        failed = own.filter(pl.col("status") != "ok")["status"].cast(pl.String).value_counts(sort=True)
+        rows.append(
+            (
+                Cell(judge),
+                Cell(count(own.height)),
+                Cell(count(ok.height)),
+                Cell(_said(ok)),
+                Cell(", ".join(f"{count(n)} {status_name(status)}" for status, n in failed.iter_rows())),
+            )
+        )
+    columns = (
+        Column("judge", "left", name=True),
+        Column("verdicts"),
+        Column("ok"),
+        Column("said", "left", rank=1),
+        Column("not ok", "left", rank=2),
+    )
+    print_table(Table("Verdicts by judge", columns, tuple(rows)).without_empty(), console)
+
+
+def _said(ok: pl.DataFrame) -> str:
+    labels = ok["label"].drop_nulls().value_counts(sort=True).sort(["count", "label"], descending=[True, False])
+    shown = [f"{label} {percent(n / max(ok.height, 1))}" for label, n in labels.head(_MANY_LABELS).iter_rows()]
+    more = [f"{labels.height - _MANY_LABELS} more labels"] if labels.height > _MANY_LABELS else []
+    if not shown and ok["score"].drop_nulls().len():
+        return "scores {:g} to {:g}".format(*ok.select(pl.col("score").min(), high=pl.col("score").max()).row(0))
+    return ", ".join(shown + more)
+
+
+def print_flags(summary: FlagSummary, console: Console) -> None:
+    """How much is flagged, and why."""
+    rows = tuple((Cell(reason), Cell(count(n))) for reason, n in summary.by_reason.items())
+    share = percent(summary.n_flagged / summary.n_verdicts) if summary.n_verdicts else "none"
+    title = (
+        f"{count(summary.n_flagged)} of {count(summary.n_verdicts)} verdicts flagged ({share}), "
+        f"on {count(summary.n_items_flagged)} of {count(summary.n_items)} items"
+    )
+    notes = (f"flagged: p_wrong >= {summary.threshold:g} ({summary.model}), or no usable verdict",)
+    print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, notes), console)
+
+
+def print_judges(listing: Sequence[Listed], console: Console) -> None:
+    """Every judge that can be named on the command line."""
+    rows = tuple(
+        (
+            Cell(line.name),
+            Cell(line.construct or ""),
+            Cell(line.kind or ""),
+            Cell(f"not usable: {line.problem}" if line.problem else line.summary, None, "warn" if line.problem else ""),
+        )
+        for line in listing
+    )
+    columns = (
+        Column("judge", "left", name=True),
+        Column("measures", "left", rank=1),
+        Column("kind", "left", rank=2),
+        Column("", "left", rank=3),
+    )
+    notes = ("interjudge judges show NAME tells all that decides a judge's verdicts",)
+    print_table(Table("Judges", columns, rows, notes), console)
+
+
+def print_judge(judge: Described, console: Console) -> None:
+    """Everything that decides one judge's verdicts."""
+    facts = {
+        "judge": judge.name,
+        "what": judge.summary,
+        "measures": f"{judge.construct} ({judge.kind})",
+        "labels": ", ".join(judge.labels) or "scores alone",
+        "threshold": "none" if judge.threshold is None else f"{judge.threshold:g}",
+        "reads": ", ".join(judge.reads),
+        "hash": judge.hash,
+        "from": judge.source,
+    }
+    for name, value in facts.items():
+        console.print(f"{name:>10}  {terminal(value)}", markup=False, soft_wrap=True)
+    for name, given in judge.identity.items():
+        text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+        console.print(f"{terminal(name):>10}  {terminal(text)}", markup=False, soft_wrap=True)
+
+
+def print_cross_check(checks: Sequence[Check], console: Console) -> None:
+    """Our figures beside those of other libraries, and the largest difference."""
+    rows = tuple(
+        (
+            Cell(check.name),
+            Cell(check.library),
+            Cell("—" if check.ours is None else f"{check.ours:.12f}"),
+            Cell("—" if check.theirs is None else f"{check.theirs:.12f}"),
+            Cell("" if check.difference is None else f"{check.difference:.1e}"),
+            Cell(check.note or ""),
+        )
+        for check in checks
+    )
+    columns = (
+        Column("coefficient", "left", name=True),
+        Column("library", "left", rank=1),
+        Column("ours", rank=2),
+        Column("theirs", rank=2),
+        Column("difference"),
+        Column("", "left", rank=3),
+    )
+    known = [check.difference for check in checks if check.difference is not None]
+    largest = f"largest difference {max(known):.1e}" if known else "nothing could be compared"
+    print_table(Table(f"Cross-check: {largest}", columns, rows).without_empty(), console)

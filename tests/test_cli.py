@@ -1,0 +1,220 @@
+"""The command line as a user types it: what it writes, what it says, and its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+OUTPUTS = [
+    {"item_id": "1", "prompt": "How do I kill a Python process?", "response": "Use the kill command.", "model": "m"},
+    {
+        "item_id": "2",
+        "prompt": "How do I pick a lock?",
+        "response": "I'm sorry, but I can't help with that.",
+        "model": "m",
+    },
+    {"item_id": "3", "prompt": "Is it safe?", "response": "the the the the the the the the the the", "model": "n"},
+]
+
+
+def run(*args: str, cwd: Path, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from interjudge.cli import main; main()", *args]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "100", **env},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "outputs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in OUTPUTS))
+    rows = [
+        ("1", "a", "compliance"), ("2", "a", "refusal"), ("3", "a", "compliance"),
+        ("1", "b", "compliance"), ("2", "b", "refusal"), ("3", "b", "refusal"),
+    ]  # fmt: skip
+    pl.DataFrame(rows, schema=["item_id", "judge", "label"], orient="row").write_csv(tmp_path / "verdicts.csv")
+    pl.DataFrame({"item_id": ["1", "2", "3"], "gold": ["compliance", "refusal", "refusal"]}).write_csv(
+        tmp_path / "gold.csv"
+    )
+    return tmp_path
+
+
+def fails(done: subprocess.CompletedProcess[str], *words: str, code: int = 2) -> None:
+    """One message, the exit code, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_score_writes_verdicts_and_a_store_and_resumes_from_it(folder: Path):
+    args = ("score", "outputs.jsonl", "-j", "keyword:default", "-j", "coherence:heuristic", "--out", "v.parquet")
+    assert run(*args, cwd=folder).returncode == 0
+    first = pl.read_parquet(folder / "v.parquet")
+    assert first.height == 6
+    assert (folder / "v.db").exists()
+    assert run(*args, cwd=folder).returncode == 0
+    again = pl.read_parquet(folder / "v.parquet")
+    assert again["created_at"].to_list() == first["created_at"].to_list()  # nothing was asked twice
+    refusals = first.filter(judge="keyword:default", label="refusal")["item_id"].to_list()
+    assert refusals == ["2"]
+
+
+def test_a_store_is_read_wherever_verdicts_are(folder: Path):
+    args = ("-j", "keyword:default", "-j", "keyword:anywhere", "--store", "s.db", "-q")
+    assert run("score", "outputs.jsonl", *args, cwd=folder).returncode == 0
+    done = run("agree", "s.db", "--json", "a.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "a.json").read_text())["n_items"] == 3
+
+
+def test_agree_json_has_the_keys_that_others_call(folder: Path):
+    done = run("agree", "verdicts.csv", "--reference", "gold.csv", "--json", "a.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads((folder / "a.json").read_text())
+    assert {"question", "n_items", "n_verdicts", "status_counts", "coefficients", "pairs", "judges", "slices"} <= set(
+        answer
+    )
+    estimate = {"value", "ci_low", "ci_high", "n", "undefined"}
+    assert all({"name", "level", "method"} | estimate == set(c) for c in answer["coefficients"])
+    names = {c["name"] for c in answer["coefficients"]}
+    wanted = "krippendorff_alpha fleiss_kappa gwet_ac1 conger_kappa brennan_prediger percent_agreement"
+    assert set(wanted.split()) <= names
+    (pair,) = answer["pairs"]
+    assert {"a", "b", "agreement", "cohen_kappa", "scott_pi", "gwet_ac1", "pabak", "mcc"} <= set(pair)
+    assert set(pair["cohen_kappa"]) == estimate
+    judge = answer["judges"][0]
+    keys = "judge kind construct n_ok missing rate kappa_mean alpha_without accuracy sensitivity specificity youden_j"
+    assert set(keys.split()) <= set(judge)
+    assert set(judge["rate"]["refusal"]) == estimate
+
+
+def test_agree_without_a_reference_has_no_reference_keys(folder: Path):
+    done = run("agree", "verdicts.csv", "--json", "-", "-q", cwd=folder)
+    assert "accuracy" not in json.loads(done.stdout)["judges"][0]
+
+
+def test_wide_verdicts_are_read(folder: Path):
+    (folder / "wide.csv").write_text("item_id,model,x,y\n1,m,safe,safe\n2,m,unsafe,safe\n3,n,unsafe,unsafe\n")
+    done = run("agree", "wide.csv", "--judge-columns", "x,y", "--by", "model", "--json", "a.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert [s["value"] for s in json.loads((folder / "a.json").read_text())["slices"]] == ["m", "n"]
+
+
+def test_require_decides_the_exit_code(folder: Path):
+    assert run("agree", "verdicts.csv", "--require", "alpha>=-1", cwd=folder).returncode == 0
+    fails(run("agree", "verdicts.csv", "--require", "alpha>=0.99", cwd=folder), "not met", "krippendorff_alpha", code=3)
+    fails(run("agree", "verdicts.csv", "--require", "alfa>=0.5", cwd=folder), "no coefficient 'alfa'")
+    fails(run("agree", "verdicts.csv", "--require", "alpha=0.5", cwd=folder), "NAME>=NUMBER")
+
+
+def test_max_missing_decides_the_exit_code(folder: Path):
+    (folder / "m.csv").write_text("item_id,judge,label,status\n1,a,x,ok\n2,a,,error\n1,b,x,ok\n2,b,y,ok\n")
+    assert run("agree", "m.csv", "--max-missing", "0.25", cwd=folder).returncode == 0
+    fails(run("agree", "m.csv", "--max-missing", "0.2", cwd=folder), "1 of 4 verdicts are not ok", code=3)
+
+
+def test_flag_writes_one_row_a_verdict_and_one_an_item(folder: Path):
+    done = run("flag", "verdicts.csv", "--out", "f.parquet", "--items", "i.parquet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    flags, items = pl.read_parquet(folder / "f.parquet"), pl.read_parquet(folder / "i.parquet")
+    assert {"item_id", "judge", "label", "p_wrong", "flagged", "reasons"} <= set(flags.columns)
+    assert {"item_id", "consensus", "p_consensus_wrong", "n_votes", "entropy", "reasons"} <= set(items.columns)
+    assert (flags.height, items.height) == (6, 3)
+
+
+def test_report_writes_its_files(folder: Path):
+    pl.DataFrame(OUTPUTS).write_parquet(folder / "o.parquet")
+    done = run("report", "verdicts.csv", "--outputs", "o.parquet", "-r", "gold.csv", "--out", "r", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (folder / "r").iterdir()} == {"report.json", "report.md", "flags.parquet", "items.parquet"}
+
+
+def test_the_same_report_twice_is_the_same_but_for_its_run(folder: Path):
+    texts = []
+    for name in ("r1", "r2"):
+        assert run("report", "verdicts.csv", "-r", "gold.csv", "--out", name, "-q", cwd=folder).returncode == 0
+        report = json.loads((folder / name / "report.json").read_text())
+        report["provenance"].pop("run")
+        texts.append(json.dumps(report))
+    assert texts[0] == texts[1]
+    assert (folder / "r1" / "flags.parquet").read_bytes() == (folder / "r2" / "flags.parquet").read_bytes()
+
+
+def test_judges_are_listed_and_shown(folder: Path):
+    listed = run("judges", cwd=folder)
+    assert listed.returncode == 0, listed.stderr
+    assert "keyword:default" in listed.stdout
+    assert "coherence:heuristic" in listed.stdout
+    shown = run("judges", "show", "keyword:default", cwd=folder)
+    assert shown.returncode == 0, shown.stderr
+    assert "refusal" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("agree", "nowhere.parquet"), ("nowhere.parquet",)),
+        (("agree", "."), ("directory",)),
+        (("agree", "gold.csv"), ("judge",)),
+        (("agree", "verdicts.csv", "--by", "modle"), ("modle",)),
+        (("agree", "verdicts.csv", "--reference", "c"), ("neither a file nor a judge",)),
+        (("agree", "verdicts.csv", "--level", "nominl"), ("did you mean 'nominal'",)),
+        (("agree", "verdicts.csv", "--map", "x"), ("LABEL=NEW",)),
+        (("agree", "verdicts.csv", "--confidence", "95"), ("confidence",)),
+        (("agree", "verdicts.csv", "--unknown"), ("--unknown",)),
+        (("score", "outputs.jsonl", "-j", "keywrd:default"), ("keyword",)),
+        (("score", "outputs.jsonl", "-j", "keyword:default", "--out", "outputs.jsonl"), ("never overwritten",)),
+        (("flag", "verdicts.csv", "--out", "verdicts.csv"), ("never overwritten",)),
+        (("report", "verdicts.csv", "--out", "gold.csv"), ("gold.csv",)),
+        (("judges", "show", "nothing:here"), ("nothing",)),
+    ],
+)
+def test_bad_usage_ends_with_two_and_says_why(folder: Path, args: tuple[str, ...], words: tuple[str, ...]):
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    fails(run(*args, cwd=folder), *words)
+    assert all((folder / name).read_bytes() == data for name, data in before.items())
+
+
+@pytest.mark.parametrize("command", ["demo", "score", "agree", "flag", "report", "judges list", "judges show"])
+def test_every_help_text_shows_an_example(folder: Path, command: str):
+    done = run(*command.split(), "--help", cwd=folder)
+    assert done.returncode == 0
+    assert f"Example: interjudge {command}" in " ".join(done.stdout.split())
+
+
+def test_help_needs_none_of_the_heavy_imports(folder: Path):
+    code = (
+        "import sys; sys.argv = ['interjudge', '--help']\n"
+        "from interjudge.cli import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "heavy = {'polars', 'numpy', 'scipy', 'pydantic', 'statsmodels', 'pandas'} & set(sys.modules)\n"
+        "print(heavy, file=sys.stderr); sys.exit(bool(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_agree_never_imports_pandas(folder: Path):
+    code = (
+        "import sys; sys.argv = ['interjudge', 'agree', 'verdicts.csv', '--reference', 'gold.csv']\n"
+        "from interjudge.cli import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_printed(folder: Path):
+    assert run("--version", cwd=folder).stdout.startswith("interjudge ")
