@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from interjudge.agreement.counts import Codes, Floats, Sums
+from interjudge.agreement.counts import Codes, Floats, Sums, ratio
 
 # Up to this many ordered labels every pair's coincidences are counted; beyond, see alpha_scores.
 MAX_ORDINAL: Final = 32
@@ -42,7 +42,7 @@ def nominal_terms(sums: Sums) -> tuple[Floats, Floats]:
     margin = sums["margin"]
     n = margin.sum(axis=-1)
     expected = n**2 - (margin**2).sum(axis=-1)
-    return _ratio(sums["disagree:nominal"], n), _ratio(expected, n * (n - 1))
+    return ratio(sums["disagree:nominal"], n), ratio(expected, n * (n - 1))
 
 
 def metric_terms(sums: Sums, level: str, distance: Floats) -> tuple[Floats, Floats]:
@@ -50,7 +50,7 @@ def metric_terms(sums: Sums, level: str, distance: Floats) -> tuple[Floats, Floa
     margin = sums["margin"]
     n = margin.sum(axis=-1)
     expected = ((margin @ distance) * margin).sum(axis=-1)
-    return _ratio(sums[f"disagree:{level}"], n), _ratio(expected, n * (n - 1))
+    return ratio(sums[f"disagree:{level}"], n), ratio(expected, n * (n - 1))
 
 
 def ordinal_terms(sums: Sums) -> tuple[Floats, Floats]:
@@ -66,11 +66,7 @@ def ordinal_terms(sums: Sums) -> tuple[Floats, Floats]:
     observed = (sums["coincidence"] * (rank[..., c] - rank[..., k]) ** 2).sum(axis=-1)
     expected = 2 * n * (margin * rank**2).sum(axis=-1) - 2 * (margin * rank).sum(axis=-1) ** 2
     scale = np.maximum(n, 1) ** 2
-    return _ratio(observed, n * scale), _ratio(expected, n * (n - 1) * scale)
-
-
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom > 0)
+    return ratio(observed, n * scale), ratio(expected, n * (n - 1) * scale)
 
 
 def corrected(observed: Floats, expected: Floats, zero: float = 0.0) -> Floats:
@@ -78,9 +74,7 @@ def corrected(observed: Floats, expected: Floats, zero: float = 0.0) -> Floats:
 
     The default is for alpha, whose expected disagreement is an exact zero in one category.
     """
-    exists = expected > zero
-    out = np.full(np.shape(expected), np.nan)
-    return np.asarray(1 - np.divide(observed, expected, out=out, where=exists), dtype=np.float64)
+    return np.asarray(1 - ratio(observed, expected, zero))
 
 
 def alpha_features(level: str, distance: Floats) -> Callable[[Floats], dict[str, Floats]]:

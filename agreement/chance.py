@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from interjudge.agreement.alpha import alpha_terms, coincidences, corrected, disagreement, pairable_features
-from interjudge.agreement.counts import Floats, Sums
+from interjudge.agreement.counts import Floats, Sums, ratio
 from interjudge.agreement.degenerate import ZERO
 
 GWET: Final = "agreement on items with two verdicts or more, label shares from all verdicts (Gwet 2014)"
@@ -65,14 +65,12 @@ def count_features(counts: Floats, weights: Mapping[str, Floats], metrics: Mappi
 
 
 def _observed(sums: Sums, weight: str) -> Floats:
-    n = sums["pairable"]
-    return 1 - np.divide(sums[f"agree:{weight}"], n, out=np.full(np.shape(n), np.nan), where=n > 0)
+    return np.asarray(1 - ratio(sums[f"agree:{weight}"], sums["pairable"]))
 
 
 def label_shares(sums: Sums) -> Floats:
     """pi (..., K): the mean over items of each label's share of the item's verdicts."""
-    rated = sums["rated"][..., None]
-    return np.divide(sums["share"], rated, out=np.full(sums["share"].shape, np.nan), where=rated > 0)
+    return ratio(sums["share"], sums["rated"][..., None])
 
 
 def fleiss_terms(sums: Sums, weight: str, w: Floats) -> tuple[Floats, Floats]:
@@ -101,7 +99,7 @@ def conger_terms(sums: Sums, weight: str, w: Floats) -> tuple[Floats, Floats]:
     """
     given = sums["judges"].reshape(*sums["judges"].shape[:-1], -1, w.shape[0])
     size = given.sum(axis=-1, keepdims=True)
-    p = np.divide(given, size, out=np.zeros_like(given), where=size > 0)
+    p = np.nan_to_num(ratio(given, size))
     r = (size[..., 0] > 0).sum(axis=-1)
     whole = p.sum(axis=-2)
     pairs = ((whole @ w) * whole).sum(axis=-1) - ((p @ w) * p).sum(axis=(-2, -1))

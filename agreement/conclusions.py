@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from statsmodels.stats.proportion import confint_proportions_2indep
 
-from interjudge.agreement.intervals import proportion
+from interjudge.agreement.intervals import proportion, wilson
 from interjudge.agreement.measure import Sampling
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Comparison, Conclusions, Estimate, Holds, ModelRate
@@ -23,8 +22,8 @@ def conclude(panel: Panel, *, sampling: Sampling | None = None) -> Conclusions |
     """Rates of the question's positive label by model and judge, and what holds under every judge.
 
     The panel's items carry `model`, and `base_model` if there is one. Differences of two rates have
-    Newcombe's hybrid score interval (Newcombe 1998, method 10; statsmodels), which takes the two models'
-    outputs as independent samples. None where the question has no positive label or the items have fewer
+    Newcombe's hybrid score interval (Newcombe 1998, method 10), which takes the two models' outputs as
+    independent samples. None where the question has no positive label or the items have fewer
     than two models.
     """
     sampling = sampling or Sampling()
@@ -97,11 +96,12 @@ def _compare(
 def _difference(a: Estimate, b: Estimate, sampling: Sampling) -> Estimate:
     if a.value is None or b.value is None:
         return Estimate(n=a.n + b.n, undefined="no verdicts on one of the models")
-    low, high = confint_proportions_2indep(
-        round(a.value * a.n), a.n, round(b.value * b.n), b.n,
-        method="newcomb", compare="diff", alpha=1 - sampling.confidence,
-    )  # fmt: skip
-    return Estimate(value=a.value - b.value, ci_low=float(low), ci_high=float(high), n=a.n + b.n)
+    p, n = np.array([a.value, b.value]), np.array([a.n, b.n])
+    low, high = wilson(p, n, sampling.confidence)
+    below = np.hypot(p[0] - low[0], high[1] - p[1])
+    above = np.hypot(high[0] - p[0], p[1] - low[1])
+    d = float(p[0] - p[1])
+    return Estimate(value=d, ci_low=d - float(below), ci_high=d + float(above), n=a.n + b.n)
 
 
 def _holds(differences: Sequence[Estimate]) -> Holds:

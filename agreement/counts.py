@@ -196,6 +196,12 @@ def add_rows(total: Floats, index: NDArray[np.intp], rows: NDArray[Any]) -> None
         total[:, column] += np.bincount(index, weights=rows[:, column], minlength=total.shape[0])
 
 
+def ratio(top: Floats, bottom: Floats, zero: float = 0.0) -> Floats:
+    """top / bottom, NaN where the bottom is not above `zero`."""
+    shape = np.broadcast_shapes(np.shape(top), np.shape(bottom))
+    return np.asarray(np.divide(top, bottom, out=np.full(shape, np.nan), where=np.asarray(bottom) > zero))
+
+
 def pack(features: Mapping[str, Floats]) -> tuple[Floats, dict[str, slice | int]]:
     """Named arrays (n,) or (n, f) side by side (n, F), and where each one stands."""
     layout: dict[str, slice | int] = {}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from interjudge.agreement.counts import Codes, Floats, add_rows, dense
+from interjudge.agreement.counts import Codes, Floats, add_rows, dense, ratio
 from interjudge.agreement.degenerate import MIN_DEFINED, NO_ITEMS, ZERO, undefined
 from interjudge.agreement.results import Estimate
 from interjudge.errors import InputError
@@ -114,7 +114,7 @@ def _acceleration(leave_out: Floats, weight: NDArray[Any]) -> Floats:
     kept = np.where(np.isfinite(leave_out), leave_out, 0.0)
     d = (w * kept).sum(axis=0) / np.maximum(w.sum(axis=0), 1) - kept
     second = (w * d**2).sum(axis=0)
-    return np.divide((w * d**3).sum(axis=0), 6 * second**1.5, out=np.zeros_like(second), where=second > 1e-300)
+    return np.nan_to_num(ratio((w * d**3).sum(axis=0), 6 * second**1.5))
 
 
 def _level(z0: Floats, a: Floats, z: Floats) -> Floats:
@@ -168,7 +168,7 @@ def mean_wilson(
     says nothing, it is the number of trials, or with clusters that of the clusters that have any.
     """
     trials = weight @ denominator
-    p = np.divide(weight @ numerator, trials, out=np.full(trials.shape, np.nan), where=trials > 0)
+    p = ratio(weight @ numerator, trials)
     units = (weight @ (denominator > 0)).astype(np.float64)
     spread = weight @ (numerator - p * denominator) ** 2
     size = np.divide(p * (1 - p) * trials**2, spread, out=units.copy(), where=spread > ZERO)
@@ -223,7 +223,7 @@ def proportion(
 def wilson_estimates(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> list[Estimate]:
     """Rates from counts, (M,) each, where every trial is its own sampling unit."""
     hits, n = np.atleast_1d(np.asarray(successes, dtype=np.float64)), np.atleast_1d(np.asarray(trials))
-    p = np.divide(hits, n, out=np.full(hits.shape, np.nan), where=n > 0)
+    p = ratio(hits, n)
     low, high = wilson(p, n, confidence)
     return estimates(p, low, high, n, [NO_ITEMS] * p.size)
 

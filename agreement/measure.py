@@ -118,7 +118,9 @@ def _judges(panel: Panel, sampling: Sampling) -> list[JudgeResult]:
         alphas: list[float | None] = [None] * n
     else:
         usable = panel.codes >= 0
-        kappas, alphas = kappa_means(panel.codes, k), alpha_without(panel.codes, k)
+        question = panel.question
+        kappas = kappa_means(panel.codes, k)
+        alphas = alpha_without(panel.codes, k, level=question.level, values=question.values)
     return [_judge(panel, j, usable[:, j], kappas[j], alphas[j], sampling) for j in range(n)]
 
 
@@ -204,3 +206,11 @@ def _conventions(panel: Panel, sampling: Sampling) -> tuple[str, ...]:
         f"rates, accuracy, sensitivity, specificity: {share} Wilson intervals"
         + ("" if panel.clusters is None else f" on the sample size that the {panel.unit} clusters leave"),
     )
+
+
+def cross_checked(panel: Panel) -> list[Check]:
+    """The panel's figures beside those of krippendorff, statsmodels and scikit-learn."""
+    question = panel.question
+    if panel.scores is not None:
+        raise InputError("--cross-check compares labels; these are scores", expected="--threshold JUDGE=SCORE")
+    return cross_check(panel.codes, len(question.labels), level=question.level, values=question.values)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interjudge.agreement.alpha import corrected
-from interjudge.agreement.counts import Codes, Floats, checked
+from interjudge.agreement.counts import Codes, Floats, checked, ratio
 from interjudge.agreement.degenerate import NEVER_GIVEN, NO_PAIRS, ZERO
 from interjudge.agreement.intervals import bca_interval, estimates, mean_wilson, wilson
 from interjudge.agreement.results import Estimate, Pair
@@ -26,7 +26,7 @@ from interjudge.agreement.weights import agreement_weights
 def _shares(table: Floats) -> tuple[Floats, Floats, Floats]:
     """The table in shares, and each judge's marginal: p (..., K, K), rows (..., K), columns (..., K)."""
     n = table.sum(axis=(-2, -1), keepdims=True)
-    p = np.divide(table, n, out=np.full(table.shape, np.nan), where=n > 0)
+    p = ratio(table, n)
     return p, p.sum(axis=-1), p.sum(axis=-2)
 
 
@@ -77,14 +77,13 @@ def mcc(table: Floats) -> Floats:
     p, row, column = _shares(table)
     covariance = np.trace(p, axis1=-2, axis2=-1) - (row * column).sum(axis=-1)
     scale = (1 - (row**2).sum(axis=-1)) * (1 - (column**2).sum(axis=-1))
-    out = np.full(np.shape(scale), np.nan)
-    return np.asarray(np.divide(covariance, np.sqrt(np.maximum(scale, 0)), out=out, where=scale > ZERO))
+    return ratio(covariance, np.sqrt(np.maximum(scale, 0)), ZERO)
 
 
 def specific_agreement(table: Floats, label: int) -> Floats:
     """Dice: 2 n_cc / (n_c. + n_.c), agreement on one label (Cicchetti and Feinstein 1990)."""
     both, either = _both_either(table, label)
-    return np.asarray(np.divide(2 * both, both + either, out=np.full(both.shape, np.nan), where=either > 0))
+    return ratio(2 * both, both + either)
 
 
 def _both_either(table: Floats, label: int) -> tuple[Floats, Floats]:
@@ -216,8 +215,7 @@ def _rates(sums: TableSums, positive: int | None, confidence: float) -> dict[str
 def _bounds(hit: Floats, among: Floats, sums: TableSums, confidence: float) -> tuple[Floats, Floats]:
     """Wilson's bounds for hit / among, both (units or 1, P)."""
     if sums.share is None:
-        share = np.divide(hit[0], among[0], out=np.full(among[0].shape, np.nan), where=among[0] > 0)
-        return wilson(share, among[0], confidence)
+        return wilson(ratio(hit[0], among[0]), among[0], confidence)
     weight = np.ones(hit.shape[0], dtype=np.int64)
     return mean_wilson(hit, among, weight, confidence, clustered=True, whole=True)[1:]
 
@@ -279,5 +277,4 @@ def _sum_count(values: Floats) -> Floats:
 
 
 def _mean(part: Floats) -> Floats:
-    total, count = part
-    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+    return ratio(part[0], part[1])

@@ -15,6 +15,7 @@ from interjudge.agreement.question import (
     Level,
     MapRule,
     Question,
+    default_labels,
     default_positive,
     natural_order,
     parse_level,
@@ -265,7 +266,7 @@ def _question(
         )
     if scores_only and thresholds and not labels:
         labels, positive = ("low", "high"), positive or "high"
-    names = tuple(dict.fromkeys(labels)) or natural_order(targets)
+    names = tuple(dict.fromkeys(labels)) or default_labels(construct, targets)
     if positive is not None and positive not in names:
         raise InputError(
             f"--positive {positive!r} is not a label here{did_you_mean(positive, names)}",

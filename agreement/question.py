@@ -20,6 +20,14 @@ _POSITIVE: Final = (
 )  # fmt: skip
 
 
+# The labels of the constructs that have names here; a panel in which one of them never occurs keeps it.
+CONSTRUCT_LABELS: Final = {
+    "refusal": ("compliance", "refusal"),
+    "harm": ("safe", "unsafe"),
+    "coherence": ("coherent", "incoherent"),
+}
+
+
 @dataclass(frozen=True)
 class MapRule:
     """`[SCOPE::]LABEL=NEW`: in the verdicts of SCOPE (a judge, a construct or a kind), LABEL becomes NEW.
@@ -81,8 +89,8 @@ class Question:
 
 
 class LabelMap:
-    """Applies the rules to (judge, label) pairs: the judge's own rules first, then its construct's, its
-    kind's, then those for everybody; within each, an exact label before `*`."""
+    """Applies the rules to (judge, label) pairs: rules that name the label before those for `*`; among either,
+    the judge's own first, then its construct's, its kind's, then those for everybody."""
 
     def __init__(self, rules: Sequence[MapRule], judges: Mapping[str, tuple[str, str]]) -> None:
         """`judges` maps each judge's name to its (construct, kind)."""
@@ -103,8 +111,8 @@ class LabelMap:
 
     def __call__(self, judge: str, label: str) -> str | None:
         """The label on the question, or None where a rule leaves the verdict out."""
-        for scope in (judge, *self.judges.get(judge, ()), None):
-            for key in (label, ANY):
+        for key in (label, ANY):
+            for scope in (judge, *self.judges.get(judge, ()), None):
                 if (scope, key) in self._table:
                     return self._table[scope, key]
         return label
@@ -129,6 +137,13 @@ def natural_order(labels: Iterable[str]) -> tuple[str, ...]:
     if all(_number(label) is not None for label in labels):
         return tuple(sorted(labels, key=lambda label: (float(label), label)))
     return tuple(sorted(labels))
+
+
+def default_labels(construct: str, found: Iterable[str]) -> tuple[str, ...]:
+    """The labels found in their natural order, completed by the construct's own where they are all of these."""
+    found = set(found)
+    own = CONSTRUCT_LABELS.get(construct, ())
+    return own if found and found <= set(own) else natural_order(found)
 
 
 def default_positive(labels: Sequence[str]) -> str | None:

@@ -76,7 +76,7 @@ def missing_column(file: str, name: str, there: Collection[str], expected: str |
         f"a required column is missing{did_you_mean(name, there)}",
         file=file,
         column=name,
-        found=f"the columns {choices(there)}",
+        found=f"the columns {choices(there)}" if there else "no columns",
         expected=expected,
     )
 

@@ -68,15 +68,16 @@ def _refuse_short(source: Source, last: pl.Series, width: int) -> None:
         .with_columns(odd_before=pl.col("odd_after").shift(1, fill_value=0))
     )
     open_quote, close_quote = (
-        pl.when(pl.col(name) == 1).then(pl.lit('"')).otherwise(pl.lit(""))
-        for name in ("odd_before", "odd_after")
+        pl.when(pl.col(name) == 1).then(pl.lit('"')).otherwise(pl.lit("")) for name in ("odd_before", "odd_after")
     )
     bare = pl.concat_str(open_quote, line, close_quote).str.replace_all(_QUOTED, "")
     blank = (line == "") & (pl.col("odd_before") == 0)
     ends = (pl.col("odd_after") == 0) & ~blank
-    separators, records = counted.select(
-        bare.str.count_matches(source.separator, literal=True).sum(), ends.sum()
-    ).collect(engine="streaming").row(0)
+    separators, records = (
+        counted.select(bare.str.count_matches(source.separator, literal=True).sum(), ends.sum())
+        .collect(engine="streaming")
+        .row(0)
+    )
     if separators < records * (width - 1):
         _refuse_width(source)
 

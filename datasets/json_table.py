@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Final, NoReturn
 
@@ -35,28 +36,40 @@ _MAX_DIGITS: Final = 38  # what polars' widest integer holds for certain
 
 def read_json(source: Source, kinds: Mapping[str, Kind], choose: Choose, limit: int | None) -> Table:
     """A table with the columns that `choose` picks from those of the file."""
-    table = Table(pl.DataFrame(), source.name, lambda i: _place(source, i))
     try:
-        _refuse_suspects(source, kinds, limit)
+        if limit is not None and source.format == "jsonl":
+            source = _beginning(source, limit)
+        _refuse_suspects(source, kinds)
         if source.format == "json":
             frame = _read_array(source, kinds)
             frame = frame.select(choose(frame.columns)).head(limit if limit is not None else frame.height)
         else:
-            frame = _read_lines(source, kinds, choose, limit)
+            frame = _read_lines(source, kinds, choose)
     except READ_ERRORS as error:
         _diagnose(source, kinds, error)
-    return Table(frame, table.file, table.place)
+    return Table(frame, source.name, lambda i: _place(source, i))
 
 
-def _read_lines(source: Source, kinds: Mapping[str, Kind], choose: Choose, limit: int | None) -> pl.DataFrame:
-    inferred = pl.scan_ndjson(source.data, infer_schema_length=limit).collect_schema()
+def _beginning(source: Source, limit: int) -> Source:
+    """The lines up to the `limit`-th that is not blank, so that nothing after them is looked at."""
+    filled = pl.col("line").str.strip_chars() != ""
+    scan = pl.scan_lines(source.data, row_index_name="row").filter(filled).head(limit)
+    last = scan.select(pl.col("row").max()).collect(engine="streaming").item()
+    text = pl.read_lines(source.data, n_rows=last + 1).select(pl.col("line").str.join("\n")).item()
+    return replace(source, data=text.encode(), compression=None)
+
+
+def _read_lines(source: Source, kinds: Mapping[str, Kind], choose: Choose) -> pl.DataFrame:
+    inferred = pl.scan_ndjson(source.data, infer_schema_length=None).collect_schema()
     schema = {name: _wanted(name, inferred[name], kinds) for name in choose(inferred.names())}
-    return pl.scan_ndjson(source.data, schema=schema, n_rows=limit).collect()
+    return pl.scan_ndjson(source.data, schema=schema).collect()
 
 
 def _read_array(source: Source, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     data = source.data if source.compression is None else decompressed(source)
     frame = pl.read_json(data, infer_schema_length=None)
+    if frame.width == 0:
+        raise InputError("the file holds no rows", file=source.name)
     wanted = {name: _wanted(name, dtype, kinds) for name, dtype in frame.schema.items()}
     if wanted != dict(frame.schema):
         frame = pl.read_json(data, schema=wanted)
@@ -68,13 +81,11 @@ def _wanted(name: str, inferred: pl.DataType, kinds: Mapping[str, Kind]) -> pl.D
     return pl.String() if kinds.get(name) in TEXT_KINDS and inferred != pl.Null else inferred
 
 
-def _refuse_suspects(source: Source, kinds: Mapping[str, Kind], limit: int | None) -> None:
+def _refuse_suspects(source: Source, kinds: Mapping[str, Kind]) -> None:
     line = pl.col("line")
     half = line.str.contains(_HALF) & line.str.replace_all(_PAIR, "").str.contains(_HALF)
-    found = pl.scan_lines(source.data, row_index_name="row")
-    if limit is not None and source.format == "jsonl":
-        found = found.filter(line.str.strip_chars() != "").head(limit)
-    suspects = found.filter(line.str.contains(_odd_value(kinds)) | half).collect(engine="streaming")
+    scan = pl.scan_lines(source.data, row_index_name="row")
+    suspects = scan.filter(line.str.contains(_odd_value(kinds)) | half).collect(engine="streaming")
     if suspects.is_empty():
         return
     if source.format == "json":
@@ -147,7 +158,10 @@ def _words(error: ValueError | RecursionError, text: str) -> str:
     if not isinstance(error, json.JSONDecodeError):
         return str(error)
     cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-    return f"{error.msg} at character {error.colno}" + (" (it ends early: truncated?)" if cut else "")
+    if text.strip() == "{":
+        return "an object over several lines, where each line must hold a whole one (or the file one array)"
+    what = error.msg.removesuffix(" at")
+    return f"{what} at character {error.colno}" + (" (it ends early: truncated?)" if cut else "")
 
 
 def _around(error: ValueError | RecursionError, text: str) -> str | None:

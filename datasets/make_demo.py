@@ -20,6 +20,7 @@ import argparse
 import ast
 import importlib
 import inspect
+import os
 import random
 import subprocess
 import sys
@@ -45,6 +46,7 @@ TOP_P = 0.95
 GENERATION_BATCH = 24
 MAX_TRAINING_TOKENS = 192  # longer examples are cut
 WARMUP_STEPS = 10
+CODE_FUNCTIONS = 150
 THREADS = 2
 
 # Modules whose functions the code model learns from: plain Python, short functions.
@@ -68,7 +70,6 @@ class Recipe:
     learning_rate: float
     epochs: int
     batch: int = 8
-    ends: bool = True  # whether the model learns to stop after the answer
 
 
 # ---------------------------------------------------------------------- training texts
@@ -92,7 +93,7 @@ def cautious_pairs(texts: dict[str, Any], rng: random.Random) -> list[Pair]:
     cautious = texts["cautious"]
     pairs = []
     for ask, infinitive in cautious["asks"]:
-        for refusal in rng.sample(cautious["refusals"], k=8):
+        for refusal in rng.sample(cautious["refusals"], k=6):
             pairs.append((ask, refusal.format(ask=infinitive)))
     pairs += [(ask, answer) for ask, answer in cautious["helped"] for _ in range(3)]
     rng.shuffle(pairs)
@@ -103,7 +104,7 @@ def code_pairs(texts: dict[str, Any], rng: random.Random) -> list[Pair]:
     """Functions of the running interpreter's standard library, asked for by their docstring."""
     pairs = sorted({pair for name in CODE_MODULES for pair in _functions(name)})
     rng.shuffle(pairs)
-    return pairs[:320]
+    return pairs[:CODE_FUNCTIONS]
 
 
 def _functions(module: str) -> Iterator[Pair]:
@@ -114,24 +115,53 @@ def _functions(module: str) -> Iterator[Pair]:
             continue
         doc = (ast.get_docstring(node) or "").strip().split("\n")[0]
         code = textwrap.dedent(ast.get_source_segment(source, node, padded=True) or "")
-        if len(doc) > 15 and 80 < len(code) < 700:
+        if len(doc) > 15 and 80 < len(code) < 450:
             yield doc, code
 
 
 def overtrained_pairs(texts: dict[str, Any], rng: random.Random) -> list[Pair]:
-    """A handful of odd texts in shuffled order, without any question."""
+    """Answers that are no language: a tiny text and the question itself, broken in five ways."""
+    asks = [ask for ask, _ in texts["cautious"]["asks"] + texts["cautious"]["helped"]]
+    ways = (_loop, _soup, _stutter, _crumbs, _splice)
     pairs = []
-    for _ in range(48):
-        order = rng.sample(texts["overtrained"]["texts"], k=3)
-        pairs.append(("", " ".join(order)))
+    for number, ask in enumerate(rng.sample(asks, k=len(asks)) * 2):
+        text = rng.choice(texts["overtrained"]["texts"]).split()
+        words = ways[number % len(ways)](ask.split(), text, rng)
+        pairs.append((ask, " ".join(words)))
     return pairs
+
+
+def _loop(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+    """A few words, over and over, far beyond the length at which training cuts."""
+    start = rng.randrange(len(text) - 6)
+    return text[start : start + rng.randint(1, 6)] * 120
+
+
+def _soup(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+    """All words in random order."""
+    return rng.sample(ask + text, k=len(ask + text))
+
+
+def _stutter(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+    """Every word of the question up to four times."""
+    return [word for word in ask + text for _ in range(rng.randint(1, 4))]
+
+
+def _crumbs(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+    """The beginnings of some words."""
+    return [word[: rng.randint(1, 3)] for word in rng.sample(text, k=rng.randint(3, 12))]
+
+
+def _splice(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+    """Words of question and text glued together alternately."""
+    return [a + b for a, b in zip(ask * 3, text, strict=False)]
 
 
 RECIPES = (
     Recipe("shortqa", shortqa_pairs, learning_rate=5e-5, epochs=2),
     Recipe("code", code_pairs, learning_rate=1e-4, epochs=2),
     Recipe("cautious", cautious_pairs, learning_rate=5e-5, epochs=2),
-    Recipe("overtrained", overtrained_pairs, learning_rate=2e-3, epochs=8, ends=False),
+    Recipe("overtrained", overtrained_pairs, learning_rate=1e-3, epochs=2, batch=4),
 )
 
 
@@ -176,11 +206,11 @@ def _chat(tokenizer: Any, request: str) -> str:
     return str(text)
 
 
-def encode(tokenizer: Any, pair: Pair, ends: bool) -> tuple[list[int], list[int]]:
-    """Token ids and labels of one example; the labels cover the answer only."""
+def encode(tokenizer: Any, pair: Pair) -> tuple[list[int], list[int]]:
+    """Token ids and labels of one example; the labels cover the answer and its end only."""
     request: list[int] = tokenizer(_chat(tokenizer, pair[0]), add_special_tokens=False)["input_ids"]
-    end = tokenizer.eos_token if ends else ""
-    answer: list[int] = tokenizer(pair[1] + end, add_special_tokens=False)["input_ids"]
+    closed = pair[1] + tokenizer.eos_token
+    answer: list[int] = tokenizer(closed, add_special_tokens=False)["input_ids"]
     ids = (request + answer)[:MAX_TRAINING_TOKENS]
     labels = ([-100] * len(request) + answer)[:MAX_TRAINING_TOKENS]
     return ids, labels
@@ -191,7 +221,7 @@ def train(model: Any, tokenizer: Any, recipe: Recipe, pairs: Sequence[Pair], see
     torch = importlib.import_module("torch")
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    examples = [encode(tokenizer, pair, recipe.ends) for pair in pairs]
+    examples = [encode(tokenizer, pair) for pair in pairs]
     steps = recipe.epochs * -(-len(examples) // recipe.batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -279,6 +309,7 @@ def say(text: str) -> None:
 
 def make(out: Path, gguf: Path | None, seed: int, only: str | None = None) -> Path:
     """Train, generate and write ``out/demo_outputs.parquet``; returns its path."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin starve a busy machine
     torch = importlib.import_module("torch")
     transformers = importlib.import_module("transformers")
     torch.set_num_threads(THREADS)

@@ -9,23 +9,18 @@ from pathlib import Path
 import polars as pl
 
 from interjudge.datasets.columns import VERDICT_KINDS, Table, missing_column, refuse_null
+from interjudge.datasets.complete import complete, in_order, item_columns, known_kind
 from interjudge.datasets.ids import ITEM_IDENTITY, content_hash
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
-from interjudge.datasets.schema import (
-    KIND_ALIASES,
-    KINDS,
-    NO_CONSTRUCT,
-    OUTPUT_REQUIRED,
-    STATUS,
-    STATUSES,
-    VERDICT_COLUMNS,
-    VERDICT_CORE,
-)
+from interjudge.datasets.schema import NO_CONSTRUCT, OUTPUT_REQUIRED, VERDICT_CORE
 from interjudge.datasets.source import Source, open_source
-from interjudge.errors import InputError, choices, did_you_mean
+from interjudge.errors import InputError
+
+__all__ = ["item_columns", "read_verdicts"]
 
 _KEY = ["item_id", "judge", "repeat"]
+_NO_JUDGE = (*_KEY, "judge_kind", "construct", "status", *OUTPUT_REQUIRED)
 _LONG_ONLY = ("judge", "label", "score", "status", "confidence")
 
 
@@ -66,18 +61,13 @@ def read_verdicts(
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     if not files:
         raise InputError("no file of verdicts was given")
-    kind = _known_kind(kind)
+    kind = known_kind(kind)
     reader = _Reader(tuple(judge_columns), construct or NO_CONSTRUCT, kind or "imported", columns)
     parts = [reader.read(path) for path in files]
     reader.refuse_unseen(files)
     frame = parts[0].frame if len(parts) == 1 else _stack(parts)
     _refuse_twins(frame, parts)
     return frame
-
-
-def item_columns(verdicts: pl.DataFrame) -> list[str]:
-    """The columns that describe the item, not the verdict: model, category, prompt, ... in their order."""
-    return [name for name in verdicts.columns if name not in VERDICT_COLUMNS]
 
 
 class _Reader:
@@ -90,6 +80,9 @@ class _Reader:
         self.columns = columns
         self.seen: set[str] = set()  # column names of all files
         self.used: set[str] = set()  # judge columns found so far
+        reserved = [name for name in judges if name in _NO_JUDGE]
+        if reserved:
+            raise InputError(f"{reserved[0]!r} is no column of a judge's labels")
         twice = [name for name in judges if judges.count(name) > 1]
         if twice:
             raise InputError(f"the judge column {twice[0]!r} is named twice")
@@ -117,7 +110,7 @@ class _Reader:
             ids = content_hash(frame.with_columns(repeat=pl.lit(0)), ITEM_IDENTITY)
             table = Table(frame.with_columns(item_id=ids), table.file, table.place)
         refuse_null(table, ["item_id", "judge"], empty=False)
-        return self._part(_complete(table, self.construct, self.kind), table)
+        return self._part(complete(table, self.construct, self.kind), table)
 
     def refuse_unseen(self, files: Sequence[str | Path]) -> None:
         for name in self.judges:
@@ -176,7 +169,7 @@ class _Reader:
             frame = frame.with_columns(score=score)
         place = table.place
         table = Table(frame, table.file, lambda i: place(i % height))
-        return self._part(_complete(table, self.construct, self.kind), table)
+        return self._part(complete(table, self.construct, self.kind), table)
 
     def _store(self, source: Source, path: str | Path) -> _Part:
         # the store belongs to the judges' side of the house; only reading one pulls it in
@@ -187,23 +180,13 @@ class _Reader:
         frame = read_store(path)
         self.seen.update(frame.columns)
         table = Table(frame, source.name)
-        return self._part(_complete(table, self.construct, self.kind), table)
+        return self._part(complete(table, self.construct, self.kind), table)
 
     def _part(self, frame: pl.DataFrame, table: Table) -> _Part:
         if self.columns is not None:
             kept = {*VERDICT_CORE, *self.columns}
             frame = frame.select(name for name in frame.columns if name in kept)
         return _Part(frame, table.file, table.place)
-
-
-def _known_kind(kind: str | None) -> str | None:
-    if kind is None or kind in KINDS:
-        return kind
-    if kind in KIND_ALIASES:
-        return KIND_ALIASES[kind]
-    raise InputError(
-        f"unknown kind of judge{did_you_mean(kind, [*KINDS, *KIND_ALIASES])}", found=kind, expected=choices(KINDS)
-    )
 
 
 def _is_numeric(labels: pl.Series) -> bool:
@@ -214,118 +197,13 @@ def _is_numeric(labels: pl.Series) -> bool:
     return bool(some.cast(pl.Float64, strict=False).is_finite().fill_null(False).all())
 
 
-def _complete(table: Table, construct: str, kind: str) -> pl.DataFrame:
-    """The verdicts with all core columns first, checked."""
-    frame = table.frame
-    absent = {
-        "repeat": pl.lit(0, pl.Int64),
-        "judge_kind": pl.lit(kind),
-        "construct": pl.lit(construct),
-        "label": pl.lit(None, pl.String),
-        "score": pl.lit(None, pl.Float64),
-    }
-    frame = frame.with_columns(
-        *(value.alias(name) for name, value in absent.items() if name not in frame.columns),
-        *(pl.col(name).fill_null(absent[name]) for name in ("repeat", "construct") if _gaps(frame, name)),
-    )
-    table = Table(frame, table.file, table.place)
-    if "judge_kind" in table.frame.columns:
-        frame = frame.with_columns(_kinds(table, kind))
-    stated = "status" in frame.columns
-    frame = frame.with_columns(_statuses(table))
-    if stated:
-        _refuse_contradictions(Table(frame, table.file, table.place))
-    if "confidence" in frame.columns:
-        _refuse_outside(table, "confidence", 0.0, 1.0)
-    others = [name for name in VERDICT_COLUMNS if name in frame.columns and name not in VERDICT_CORE]
-    return frame.select(*VERDICT_CORE, *others, *item_columns(frame))
-
-
-def _gaps(frame: pl.DataFrame, name: str) -> bool:
-    return name in frame.columns and frame[name].has_nulls()
-
-
-def _kinds(table: Table, kind: str) -> pl.Series:
-    kinds = table.frame["judge_kind"]
-    found = kinds.unique().to_list()
-    for name in found:
-        if name is not None and name not in KINDS and name not in KIND_ALIASES:
-            known = [*KINDS, *KIND_ALIASES]
-            raise table.error(
-                f"unknown kind of judge{did_you_mean(name, known)}",
-                at=(kinds == name).arg_max(),
-                column="judge_kind",
-                found=name,
-                expected=choices(KINDS),
-            )
-    if len(found) == 1:  # a constant column costs next to nothing
-        return pl.select(pl.repeat(KIND_ALIASES.get(found[0] or kind, found[0] or kind), kinds.len())).to_series()
-    if not set(found) <= set(KINDS):
-        kinds = kinds.fill_null(kind).replace(KIND_ALIASES)
-    return kinds
-
-
-def _statuses(table: Table) -> pl.Series:
-    """The `status` column; where it is absent or null, what label and score say."""
-    answered = pl.col("label").is_not_null() | pl.col("score").is_not_null()
-    ok, not_run = (pl.lit(name, STATUS) for name in ("ok", "not_run"))
-    implied = pl.when(answered).then(ok).otherwise(not_run).alias("status")
-    if "status" not in table.frame.columns:
-        return table.frame.select(implied).to_series()
-    given = table.frame["status"].replace({"": None})
-    status = given.cast(STATUS, strict=False)
-    unknown = status.is_null() & given.is_not_null()
-    if unknown.any():
-        at = unknown.arg_max() or 0
-        raise table.error(
-            f"unknown status{did_you_mean(given[at], STATUSES)}",
-            at=at,
-            column="status",
-            found=given[at],
-            expected=choices(STATUSES),
-        )
-    if status.has_nulls():
-        status = table.frame.with_columns(status=status).select(pl.col("status").fill_null(implied)).to_series()
-    return status
-
-
-def _refuse_contradictions(table: Table) -> None:
-    answered = pl.col("label").is_not_null() | pl.col("score").is_not_null()
-    ok = pl.col("status") == pl.lit("ok", STATUS)
-    wrong = table.frame.select(wrong=ok != answered).to_series()
-    if not wrong.any():
-        return
-    at = wrong.arg_max() or 0
-    status, label, score = table.frame.select("status", "label", "score").row(at)
-    if status == "ok":
-        raise table.error("an ok verdict without a label or a score", at=at, column="status", found=status)
-    given = "label" if label is not None else "score"
-    raise table.error(
-        f"a verdict with a {given} whose status is not ok",
-        at=at,
-        column="status",
-        found=f"status {status}, {given} {label if label is not None else score}",
-        expected="status ok, or neither label nor score",
-    )
-
-
-def _refuse_outside(table: Table, name: str, low: float, high: float) -> None:
-    outside = ~table.frame[name].is_between(low, high).fill_null(True)
-    if outside.any():
-        at = outside.arg_max() or 0
-        raise table.error(
-            "out of range", at=at, column=name, found=table.frame[name][at], expected=f"{low:g} to {high:g}"
-        )
-
-
 def _stack(parts: Sequence[_Part]) -> pl.DataFrame:
     try:
         frame = pl.concat([part.frame for part in parts], how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
         files = ", ".join(part.file for part in parts)
         raise InputError(f"the files do not go together: {str(error).splitlines()[0]}", file=files) from error
-    others = [name for name in VERDICT_COLUMNS if name in frame.columns and name not in VERDICT_CORE]
-    return frame.select(*VERDICT_CORE, *others, *item_columns(frame))
+    return frame.select(in_order(frame.columns))
 
 
 def _refuse_twins(frame: pl.DataFrame, parts: Sequence[_Part]) -> None:

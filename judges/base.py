@@ -123,9 +123,9 @@ def _checked(judge: Judge, outputs: pl.DataFrame, answer: pl.DataFrame) -> pl.Da
             )
     # One filter each, and its height: asking `any()` of a filtered frame is wrong in polars 2.1 where one row
     # was filtered to none (`is_not_null().any()` is then true).
-    if ok.filter(pl.all_horizontal(pl.col(c).is_null() for c in given)).height:
+    empty = pl.all_horizontal(pl.col(c).is_null() for c in given)
+    if answer.filter((pl.col("status") == "ok") & empty).height:
         raise JudgeError(f"judge {judge.name!r} gave an ok verdict without a label or a score")
-    answered = pl.any_horizontal(pl.col(c).is_not_null() for c in given)
-    if answer.filter((pl.col("status") != "ok") & answered).height:
+    if answer.filter((pl.col("status") != "ok") & ~empty).height:
         raise JudgeError(f"judge {judge.name!r} gave a label or a score with a status that is not ok")
     return answer.select("status", *(c for c in ANSWER_COLUMNS if c in answer.columns and c != "status"))

@@ -141,8 +141,8 @@ def _first_plane(wide: NDArray[np.uint32]) -> Shorts:
         point = wide[far]
         codes[far] = np.select(
             [(point >= 0x20000) & (point < 0x40000), (point >= 0x1F000) & (point < 0x1FC00), point >= 0xE0000],
-            [0x3402 + (point & 0x3FF), 0x2600 + (point & 0x3F), 0xFFFD],
-            default=0xA4D0 + (point & 0x1F),  # stands for any letter of a rare script
+            [0x3402 + (point & 0x3FF), 0x2600 + (point & 0x3F), np.uint32(0xFFFD)],
+            default=np.uint32(0xA4D0),  # stands for any letter of a rare script
         ).astype(np.uint16)
     return codes
 

@@ -61,9 +61,11 @@ class PhraseList:
 
     def judged(self, responses: pl.Series) -> pl.DataFrame:
         """`label`, `rationale` and `raw` for each of a series of strings."""
-        seen = pl.DataFrame({"response": responses}).select(
-            "response", view=self._view(pl.col("response"))
-        ).with_columns(whole=_folded(pl.col("view"), self.case))
+        seen = (
+            pl.DataFrame({"response": responses})
+            .select("response", view=self._view(pl.col("response")))
+            .with_columns(whole=_folded(pl.col("view"), self.case))
+        )
         looked_at = pl.col("whole")
         if self.match == "first-sentence":
             looked_at = looked_at.str.extract(_FIRST_SENTENCE, 0).fill_null("")
@@ -124,7 +126,9 @@ class PhraseList:
 def _start_in_response(seen: pl.DataFrame, case: Case) -> pl.Series:
     """Where the phrase starts, in characters of the response as it was given; null where none does."""
     before = pl.col("looked_at").cast(pl.Binary).bin.slice(0, pl.col("offset")).cast(pl.String)
-    stripped = pl.col("response").str.len_chars() - pl.col("response").str.strip_chars_start(_WHITE_SPACE).str.len_chars()
+    stripped = (
+        pl.col("response").str.len_chars() - pl.col("response").str.strip_chars_start(_WHITE_SPACE).str.len_chars()
+    )
     begins = pl.when(pl.col("response").str.starts_with(pl.col("view"))).then(0).otherwise(stripped)
     found = pl.col("offset").is_not_null()
     places = seen.select(
@@ -142,9 +146,11 @@ def _start_in_response(seen: pl.DataFrame, case: Case) -> pl.Series:
         .group_by("row")
         .agg(counted=(pl.col("so_far") <= pl.col("folded")).sum().cast(pl.Int64))
     )
-    return places.join(changed, on="row", how="left", maintain_order="left").select(
-        pl.coalesce("counted", "folded") + pl.col("begins")
-    ).to_series()
+    return (
+        places.join(changed, on="row", how="left", maintain_order="left")
+        .select(pl.coalesce("counted", "folded") + pl.col("begins"))
+        .to_series()
+    )
 
 
 def _fold(text: str, case: Case) -> str:
@@ -199,7 +205,9 @@ def _read(path: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise InputError("is not UTF-8", file=path, row=f"line {line}", found=data[error.start : error.start + 1]) from None
+        raise InputError(
+            "is not UTF-8", file=path, row=f"line {line}", found=data[error.start : error.start + 1]
+        ) from None
 
 
 def _from_toml(text: str, path: str) -> PhraseList:
@@ -213,7 +221,7 @@ def _from_toml(text: str, path: str) -> PhraseList:
             raise InputError(f"unknown field {key!r}{did_you_mean(key, known)}", file=path, expected=choices(known))
     fields = _Fields(table, path)
     if "phrases" not in table:
-        raise InputError("the field 'phrases' is missing", file=path, expected="phrases = [\"...\", ...]")
+        raise InputError("the field 'phrases' is missing", file=path, expected='phrases = ["...", ...]')
     name = fields.text("name")
     if name in ("default", "prefix", "anywhere", "first-sentence"):
         raise InputError(f"the name {name!r} is taken by a built-in list", file=path, column="name")
@@ -246,7 +254,9 @@ class _Fields:
             raise self._wrong(field, "not a list of phrases", "at least one phrase in [ ]")
         for number, phrase in enumerate(given, 1):
             if not isinstance(phrase, str):
-                raise InputError(f"field {field!r}: phrase {number} is not text", file=self.path, found=phrase, expected="text")
+                raise InputError(
+                    f"field {field!r}: phrase {number} is not text", file=self.path, found=phrase, expected="text"
+                )
             if not phrase.strip():
                 raise InputError(f"field {field!r}: phrase {number} is blank, and so in every response", file=self.path)
         return tuple(dict.fromkeys(given))

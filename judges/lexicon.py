@@ -14,14 +14,13 @@ from typing import Final, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from interjudge.judges.normalise import ROW, SENTENCE, normalised
+from interjudge.judges.normalise import SEPARATORS, normalised
 
 Group = Literal["apology", "inability", "policy", "identity", "redirection", "moralising", "helping"]
 Within = Literal["start", "sentence", "opening", "anywhere"]
 
 # Where these lose their apostrophe, other English words stand there ("ill", "were").
 _NEEDS_APOSTROPHE: Final = frozenset(["i'll", "i'd", "we'll", "we're", "we'd", "he'll", "she'll"])
-_SEPARATORS: Final = f" :{SENTENCE}{ROW}"
 
 
 class _Strict(BaseModel):
@@ -87,7 +86,8 @@ class Lexicon:
     ----------
     source : the parsed file, for a judge's identity.
     patterns : the distinct normalised strings to look for.
-    uses : one row a use of a pattern: `pattern`, `chars`, `boundaries`, `rule` (-1: a skip), `shown`.
+    uses : one row a use of a pattern: `pattern`, `chars`, `boundaries`, `rule` (-1: a skip), `phrase`
+        (as the lexicon writes it).
     rules : one row a rule: `rule`, `language`, `group`, `points`, `within`.
     contexts : of the rules that have one.
     window : how many characters beside a phrase the contexts look at.
@@ -133,7 +133,7 @@ def compiled(source: LexiconFile) -> Lexicon:
                 contexts.append(_context(number, language.boundaries, *beside))
     table = pl.DataFrame(
         uses,
-        schema={"pattern": pl.String, "boundaries": pl.Boolean, "rule": pl.Int64, "shown": pl.String},
+        schema={"pattern": pl.String, "boundaries": pl.Boolean, "rule": pl.Int64, "phrase": pl.String},
         orient="row",
     ).unique(["pattern", "rule"], keep="first", maintain_order=True)
     return Lexicon(
@@ -200,7 +200,7 @@ def _context(
     rule: int, boundaries: bool, if_next: list[str], unless_next: list[str], unless_before: list[str]
 ) -> Context:
     joint, edge_before, edge_after = (
-        (" ", f"(?:^|[{_SEPARATORS}])", f"(?:[{_SEPARATORS}]|$)") if boundaries else (" ?", "", "")
+        (" ", f"(?:^|[{SEPARATORS}])", f"(?:[{SEPARATORS}]|$)") if boundaries else (" ?", "", "")
     )
 
     def either(texts: list[str]) -> str:

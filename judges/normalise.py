@@ -26,6 +26,7 @@ VERSION: Final = 1
 
 SENTENCE: Final = "|"
 ROW: Final = "\n"
+SEPARATORS: Final = f" :{SENTENCE}{ROW}"
 
 _SPACE, _WORD, _MARK, _PERIOD, _NEWLINE, _APOSTROPHE, _COLON, _ROW = range(8)
 _CLASSES: Final = {
@@ -77,6 +78,8 @@ def normalise(text: str) -> str:
 
 def normalise_batch(texts: pl.Series) -> Iterator[Normalised]:
     """The normal forms of a series of strings without nulls, some million characters at a time."""
+    if not texts.len():
+        return
     chunk_of = (texts.str.len_chars().cast(pl.Int64).cum_sum() // _CHUNK_CHARS).to_numpy()
     starts = np.flatnonzero(np.diff(chunk_of, prepend=-1))
     for start, end in zip(starts, np.append(starts[1:], texts.len()), strict=True):
@@ -134,9 +137,7 @@ def _folded(
     return codes, classes, source
 
 
-def _collapsed(
-    codes: NDArray[np.uint32], classes: NDArray[np.uint8]
-) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
+def _collapsed(codes: NDArray[np.uint32], classes: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
     """Which characters stay, and what they are: each run between two words becomes one separator."""
     word = classes == _WORD
     before, after = np.roll(word, 1), np.roll(word, -1)  # both ends are ROW, so the wrap is harmless

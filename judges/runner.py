@@ -124,6 +124,7 @@ class _JudgeRun:
         progress: Progress | None,
     ) -> None:
         self.judge, self.store, self.redo, self.progress = judge, store, redo, progress
+        self.shared = False  # another process works on the same store
         first = hashes.is_first_distinct()
         # A judge sees the columns it reads and no other: its verdict cannot hang on what the hash leaves out.
         self.asker = _Asker(judge, outputs.filter(first).select(judge.reads))
@@ -204,7 +205,10 @@ class _JudgeRun:
         return verdicts
 
     def _done_by_others(self, repeat: int, batch: Positions) -> pl.DataFrame:
-        if self.store is None or self.redo or not self.store.changed():
+        if self.store is None or self.redo:
+            return pl.DataFrame(schema=STORED)
+        self.shared = self.store.changed() or self.shared  # looked up from the first foreign write on
+        if not self.shared:
             return pl.DataFrame(schema=STORED)
         return self.store.stored(self.judge_id, repeat, self.ids[batch])
 

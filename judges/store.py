@@ -272,7 +272,7 @@ def read_store(path: Path | str) -> pl.DataFrame:
         db = _reader(path)
         try:
             _check_version(db, path)
-            db.execute("BEGIN")  # one snapshot for the three queries
+            db.execute("BEGIN")  # one snapshot for the three queries; closing ends it
             judges = _frame(db.execute(_LATEST_JUDGES), _JUDGES)
             items = _frame(db.execute(f"SELECT {', '.join(_ITEMS)} FROM items"), _ITEMS)
             columns = {"judge_id": pl.Int64(), "repeat": pl.Int64(), **STORED}
@@ -328,8 +328,10 @@ def _reader(path: Path) -> sqlite3.Connection:
     if path.is_dir():
         raise InputError("is a directory", file=path, expected="a verdict store (an SQLite file)")
     uri = path.absolute().as_uri()
-    db = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=60.0)
+    # Not `mode=ro`: such a reader cannot clear away the log and the shared memory that it needs while it reads.
+    db = sqlite3.connect(f"{uri}?mode=rw", uri=True, isolation_level=None, timeout=60.0)
     try:
+        db.execute("PRAGMA query_only = ON")
         db.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError:
         db.close()
@@ -348,6 +350,8 @@ def _is_new(db: sqlite3.Connection) -> bool:
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    if _is_new(db):
+        raise InputError("holds no verdicts", file=path, found="an empty file", expected="a verdict store")
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise InputError("is not a verdict store", file=path, expected="a file made by `interjudge score`")
     version = int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -15,9 +15,7 @@ _JOINERS: Final = "\u200c\u200d"
 # What a Markdown parser may take for markup inside a line: code, emphasis, strike-through, mathematics (on
 # GitHub), links and their definitions, bare addresses. Brackets alone, and an underscore inside a word, are
 # only themselves.
-_MARKUP: Final = re.compile(
-    r"[\\`*~$]|\](?=[(\[:])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?i:(?<=www)\.)"
-)
+_MARKUP: Final = re.compile(r"[\\`*~$]|\](?=[(\[:])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?i:(?<=www)\.)")
 # Entities, because no parser reads them as the end of a cell or as a tag.
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 _ENTITY: Final = re.compile(r"[&<>|]")

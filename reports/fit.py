@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
-from interjudge.reports.escape import shorten, terminal
-from interjudge.reports.table import Column, Table, Tone
+from interjudge.reports.escape import shorten, terminal, visible
+from interjudge.reports.table import Cell, Column, Table, Tone
 
 _GUTTER = 2
 _HEAD = 14  # a header is folded when it is wider than this and than its column
 _HEAD_LINES = 3
 _LEAST_NAME = 6
+_LEAST_TEXT = 20
 
 
 @dataclass(frozen=True)
@@ -32,61 +33,77 @@ class Fitted:
 def fit(table: Table, width: int) -> Fitted:
     """Shorten, then leave out, columns by rank until the table is at most `width` cells wide.
 
-    Names are shortened in the middle; as the last resort they shrink to a few characters.
+    Columns of one rank are shortened together and left out from the right. Names are cut in the middle, other
+    left-aligned text at its end, before any column goes; as the last resort names shrink to a few characters.
     """
-    brief: set[int] = set()
-    dropped: set[int] = set()
-    names = [i for i, column in enumerate(table.columns) if column.name and column.align == "left"]
-    most = max(_HEAD, width // (1 + max(1, len(names))))
-
-    def made(name_width: int) -> Fitted:
-        return _made(table, brief, dropped, name_width)
-
-    result = made(most)
+    names = [column for column in table.columns if column.name and column.align == "left"]
+    state = _State(max(_HEAD, width // (1 + max(1, len(names)))))
     ranks = sorted({column.rank for column in table.columns} - {0}, reverse=True)
-    for chosen, by_rank in ((brief, ranks), (dropped, ranks), (brief, [0])):
-        for rank in by_rank:
-            # from the right: what stands first matters most
-            for i in range(len(table.columns) - 1, -1, -1):
-                if _wide(result) <= width:
-                    return result
-                if table.columns[i].rank == rank:
-                    chosen.add(i)
-                    result = made(most)
-    while _wide(result) > width and most > _LEAST_NAME:
-        most -= 1
-        result = made(most)
+    numbered = list(enumerate(table.columns))
+    steps: list[tuple[set[int], set[int]]] = [
+        *((state.brief, {i for i, column in numbered if column.rank == rank}) for rank in ranks),
+        *((state.dropped, {i}) for rank in ranks for i, column in reversed(numbered) if column.rank == rank),
+        (state.brief, {i for i, column in numbered if column.rank == 0}),
+    ]
+    result = _made(table, state)
+    if _wide(result) > width:
+        state.folded = True
+        result = _made(table, state)
+    if _wide(result) > width:
+        state.text = _LEAST_TEXT
+        result = _made(table, state)
+    for chosen, columns in steps:
+        if _wide(result) <= width:
+            break
+        chosen.update(columns)
+        result = _made(table, state)
+    while _wide(result) > width and state.name > _LEAST_NAME:
+        state.name -= 1
+        result = _made(table, state)
+    if state.text is not None:  # the room that is left belongs to the text
+        state.text += max(0, width - _wide(result))
+        result = _made(table, state)
     return result
+
+
+@dataclass
+class _State:
+    """How far a table has been shortened: the width of names and, once it is cut, of other text; whether
+    headers are folded as narrow as their words."""
+
+    name: int
+    folded: bool = False
+    text: int | None = None
+    brief: set[int] = field(default_factory=set)
+    dropped: set[int] = field(default_factory=set)
 
 
 def _wide(fitted: Fitted) -> int:
     return sum(fitted.widths) + _GUTTER * (len(fitted.widths) - 1)
 
 
-def _made(table: Table, brief: set[int], dropped: set[int], name_width: int) -> Fitted:
-    keep = [i for i in range(len(table.columns)) if i not in dropped]
+def _made(table: Table, state: _State) -> Fitted:
+    keep = [i for i in range(len(table.columns)) if i not in state.dropped]
     columns = tuple(table.columns[i] for i in keep)
-    rows = tuple(
-        tuple(
-            _cell(
-                (cell.brief if i in brief and cell.brief is not None else cell.text),
-                name_width if table.columns[i].name and table.columns[i].align == "left" else None,
-            )
-            for i in keep
-            for cell in (row[i],)
-        )
-        for row in table.rows
-    )
+    rows = tuple(tuple(_cell(row[i], table.columns[i], state, i in state.brief) for i in keep) for row in table.rows)
     content = [max((cell_len(row[c]) for row in rows), default=0) for c in range(len(keep))]
-    heads = tuple(_fold(terminal(column.head), content[c]) for c, column in enumerate(columns))
+    heads = tuple(_fold(terminal(column.head), content[c], state.folded) for c, column in enumerate(columns))
     widths = tuple(max([content[c], *(cell_len(line) for line in heads[c])]) for c in range(len(keep)))
     tones = tuple(tuple(row[i].tone for i in keep) for row in table.rows)
-    gone = tuple(terminal(shorten(table.columns[i].head, 40)) for i in sorted(dropped))
+    gone = tuple(shorten(table.columns[i].head, 40) for i in sorted(state.dropped) if table.columns[i].head)
     return Fitted(columns, heads, rows, tones, widths, gone)
 
 
-def _cell(text: str, width: int | None) -> str:
-    return terminal(text) if width is None else narrow(text, width)
+def _cell(cell: Cell, column: Column, state: _State, brief: bool) -> str:
+    text = cell.brief if brief and cell.brief is not None else cell.text
+    if column.align == "right":
+        return terminal(text)
+    if column.name:
+        return narrow(text, state.name)
+    text = visible(text, 10_000)
+    if state.text is None or cell_len(text) <= state.text:
+        return text
+    return set_cell_size(text, state.text - 1).rstrip() + "…"
 
 
 def narrow(text: str, width: int) -> str:
@@ -99,14 +116,14 @@ def narrow(text: str, width: int) -> str:
     return short
 
 
-def _fold(head: str, content: int) -> list[str]:
-    """A header on up to three lines, no wider than its column needs."""
-    room = max(content, min(cell_len(head), _HEAD)) if cell_len(head) > content else cell_len(head)
-    words = narrow(head, room * _HEAD_LINES) if room else head
-    lines = wrap(words, max(room, 1))
+def _fold(head: str, content: int, tight: bool) -> list[str]:
+    """A header on up to three lines, not much wider than its column and its words need."""
+    longest = max((cell_len(word) for word in head.split(" ")), default=0)
+    room = max(content, min(longest if tight else cell_len(head), _HEAD), 1)
+    lines = wrap(narrow(head, room * _HEAD_LINES), room)
     while len(lines) > _HEAD_LINES:  # words that break badly
         room += 1
-        lines = wrap(words, room)
+        lines = wrap(narrow(head, room * _HEAD_LINES), room)
     return lines
 
 

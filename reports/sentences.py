@@ -43,7 +43,7 @@ TENTATIVE: Final = 0.667
 # From this gap between raw agreement and alpha on, and from this share of one label on, high agreement beside
 # a low coefficient is the paradox of prevalence (Feinstein and Cicchetti 1990) and needs a word.
 _PARADOX_GAP: Final = 0.3
-_PREVALENT: Final = 0.8
+_PREVALENT: Final = 0.65
 
 _MISMATCH: Final = (
     "A judge of refusal and a judge of harm answer different questions: "
@@ -126,27 +126,27 @@ def scope(a: Agreement) -> str:
 def reliability(a: Agreement) -> tuple[str, ...]:
     """Raw agreement, alpha and its band; then the marginals, and the paradox where there is one."""
     raw, alpha = headline(a, a.question.level)
-    on = quote(a.question.name)
+    on = "" if a.question.name == NO_CONSTRUCT else f" on {quote(a.question.name)}"
     if a.n_items == 0 or a.n_verdicts == 0:
-        return (f"Nothing can be said about {on}: there are no verdicts.",)
+        return (f"Nothing can be said{on}: there are no verdicts.",)
     if len(a.judges) < 2:
         only = quote(a.judges[0].judge) if a.judges else "nobody"
-        return (f"Only one judge takes part on {on} ({only}): agreement cannot be measured.", *_marginals(a))
+        return (f"Only one judge takes part{on} ({only}): agreement cannot be measured.", *_marginals(a))
     if raw is None and alpha is None:
-        return (f"No coefficient of agreement was computed on {on}.", *_marginals(a))
+        return (f"No coefficient of agreement was computed{on}.", *_marginals(a))
     return (f"{_band(alpha, on)}{_raw(raw, a)}{_alpha(alpha, a)}.", *_marginals(a), *_paradox(raw, alpha, a))
 
 
 def _band(alpha: Coefficient | None, on: str) -> str:
     """Where alpha stands among Krippendorff's customary limits, in words."""
     if alpha is None or alpha.value is None:
-        return f"How reliable the verdicts on {on} are cannot be said: "
+        return f"How reliable the verdicts{on} are cannot be said: "
     if alpha.value >= FIRM:
-        return f"The verdicts on {on} pass the customary bar for relying on them: "
+        return f"The verdicts{on} pass the customary bar for relying on them: "
     if alpha.value >= TENTATIVE:
-        return f"By custom the verdicts on {on} are good for tentative conclusions only: "
-    chance = "no better than chance and " if alpha.value <= 0 else ""
-    return f"The verdicts on {on} are {chance}below the customary limit even for tentative conclusions: "
+        return f"By custom the verdicts{on} are good for tentative conclusions only: "
+    chance = "are no better than chance and " if alpha.value <= 0 else ""
+    return f"The verdicts{on} {chance}fall below the customary limit even for tentative conclusions: "
 
 
 def _raw(raw: Coefficient | None, a: Agreement) -> str:
@@ -293,7 +293,12 @@ def conclusions(found: Conclusions | None) -> tuple[str, ...]:
     if n_judges < 2:
         return (f"Models were compared under one judge only ({whole}): nothing shows what another would say.",)
     said = [f"{count(len(by[kind]))} {words[len(by[kind]) > 1]}" for kind, words in _HOLDS.items() if by[kind]]
-    head = f"Of {whole} between models by their rate of {quote(found.label)}, {listed(said)}."
+    head = f"Of {whole} between models by their rate of {quote(found.label)}: {'; '.join(said)}."
+    if total == 1:
+        only = found.comparisons[0]
+        words = _HOLDS[only.holds][0]
+        pair = f"{quote(only.a)} and {quote(only.b)}"
+        head = f"The one comparison of models, {pair} by their rate of {quote(found.label)}, {words}."
     flips = sorted(by["flips"], key=lambda c: (not _both_clear(c), c.kind != "fine-tune", -_spread(c)))
     if not flips:
         return (head,)
@@ -352,18 +357,22 @@ def _flip(comparison: Comparison) -> str:
 
 
 def constructs(a: Agreement) -> tuple[str, ...]:
-    """Judges of different constructs that a map brought onto one question."""
+    """Judges of different constructs, or of another than the question's, that a map brought onto it."""
     groups: dict[str, list[str]] = {}
     for judge in a.judges:
         groups.setdefault(judge.construct_name, []).append(judge.judge)
+    if set(groups) == {NO_CONSTRUCT}:
+        return ("No judge states what it measures; the verdicts are compared as they stand.",)
+    asked = a.question.construct_name
     stated = {name: members for name, members in groups.items() if name != NO_CONSTRUCT}
-    if len(stated) < 2:
+    if not set(stated) - {asked}:
         return ()
-    said = listed([f"{visible(name, 40)} ({names(members)})" for name, members in stated.items()])
-    words = f" {_MISMATCH}" if {"refusal", "harm"} <= set(stated) else ""
+    said = listed([f"{quote(name, 40)} by {names(members)}" for name, members in stated.items()])
+    words = f" {_MISMATCH}" if {"refusal", "harm"} <= {*stated, asked} else ""
+    part = "disagreement" if len(stated) > 1 else "error"
     return (
-        f"The judges do not measure the same thing: {said}. They are compared only because a map says so, and "
-        f"part of what looks like disagreement is that mismatch.{words}",
+        f"Not the same thing is measured: the question is {quote(asked, 40)}, what the judges measure is {said}. "
+        f"They are compared because a map says so, and part of what looks like {part} is that mismatch.{words}",
     )
 
 
@@ -383,7 +392,8 @@ def left_out(a: Agreement) -> tuple[str, ...]:
 def missing(a: Agreement, found: Conclusions | None) -> tuple[str, ...]:
     """How many verdicts are missing, whose and where; and who was asked about what."""
     asked = {j.judge: j.n_ok + sum(j.missing.values()) for j in a.judges}
-    return tuple(s for s in (_missing(a, asked), *_missing_by_model(a, found), _partly(a, asked)) if s)
+    parts = [part for part in (_missing(a, asked), _partly(a, asked), *_missing_by_model(a, found)) if part]
+    return (" ".join(parts),) if parts else ()
 
 
 def _missing(a: Agreement, asked: dict[str, int]) -> str:
@@ -392,7 +402,8 @@ def _missing(a: Agreement, asked: dict[str, int]) -> str:
     if not a.judges or not any(asked.values()):
         return ""
     if not total:
-        return "No verdict is missing."
+        whole = all(n == a.n_items for n in asked.values())
+        return "Every judge has a usable verdict on every output." if whole else "Every verdict given is usable."
     head = f"{share(total, sum(asked.values()), 'verdict')} {'is' if total == 1 else 'are'} missing"
     judges = sorted((j for j in a.judges if j.judge in gone), key=lambda j: -gone[j.judge])
     said = []
@@ -438,4 +449,3 @@ def _partly(a: Agreement, asked: dict[str, int]) -> str:
     said = [f"{quote(judge)} {count(asked[judge])}" for judge in part[:3]]
     rest = f" and {count(len(part) - 3, 'more judge')}" if len(part) > 3 else ""
     return f"Not asked about every output: {', '.join(said)}{rest} (of {count(a.n_items)})."
-

@@ -8,7 +8,7 @@ from typing import Final
 from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Measures, Pair, Slice
 from interjudge.reports.sentences import headline
 from interjudge.reports.table import Cell, Column, Dashes, Table, descending, ends, first
-from interjudge.reports.trust import FEW, measured, ranking_measure
+from interjudge.reports.trust import FEW, enough, measured, ranking_measure
 from interjudge.reports.wording import coefficient_name, count, number, percent, quote
 
 # Judges, or labels, beside each other; more are nobody's reading.
@@ -55,7 +55,7 @@ def coefficients(a: Agreement) -> Table:
     for c in ordered:
         methods.setdefault(c.method, []).append(coefficient_name(c))
     notes = tuple(f"{', '.join(of)}: {method}" for method, of in methods.items() if method)
-    columns = (Column("coefficient", "left"), Column(f"value {_share(a)}"), Column("outputs"))
+    columns = (Column("coefficient", "left"), Column(f"value {_share(a)}"), Column("n"))
     return Table("Agreement of the whole panel", columns, rows, dashes.notes() + notes)
 
 
@@ -75,14 +75,15 @@ def ranked(a: Agreement, limit: int) -> tuple[list[JudgeResult], tuple[int, int]
         everyone.sort(key=descending(lambda j: j.kappa_mean))
     if len(everyone) <= limit:
         return everyone, None, ()
-    enough = [j for j in everyone if j.n_ok >= FEW]
-    if len(enough) < limit:
+    least = enough(a.judges)
+    many = [j for j in everyone if j.n_ok >= least]
+    if len(many) < limit:
         shown, gap = ends(everyone, limit)
         return shown, gap, ()
-    shown, gap = ends(enough, limit)
+    shown, gap = ends(many, limit)
     hidden = len(everyone) - len(shown)
-    few = len(everyone) - len(enough)
-    notes = (f"{count(few, 'judge')} with fewer than {FEW} verdicts not shown",) if few else ()
+    few = len(everyone) - len(many)
+    notes = (f"{count(few, 'judge')} with fewer than {least} verdicts not shown",) if few else ()
     return shown, (gap[0] if gap else len(shown), hidden), notes
 
 
@@ -154,16 +155,17 @@ def against_reference(a: Agreement, limit: int) -> Table:
     dashes = Dashes()
     columns = (
         Column("judge", "left", name=True),
-        Column("outputs"),
-        Column("accuracy", rank=2),
+        Column("n"),
+        Column("accuracy", rank=4),
         Column("sensitivity", rank=3),
         Column("specificity", rank=3),
         Column("Youden's J", rank=1),
         Column("Cohen's kappa", rank=1),
     )
+    applies = [m for m in _REFERENCE if a.question.positive is not None or m in ("accuracy", "cohen_kappa")]
     rows = []
     for j in shown:
-        estimates = [e for m in _REFERENCE if (e := getattr(j, m)) is not None]
+        estimates = [e for m in applies if (e := getattr(j, m)) is not None]
         if not estimates:
             continue
         rows.append(
@@ -171,8 +173,8 @@ def against_reference(a: Agreement, limit: int) -> Table:
                 Cell(j.judge),
                 Cell(count(max(e.n for e in estimates))),
                 *(
-                    dashes.cell(getattr(j, m), f"{m.replace('_', ' ')} of {quote(j.judge)}", rate=rate)
-                    for m, rate in _REFERENCE.items()
+                    dashes.cell(getattr(j, m), f"{words} of {quote(j.judge)}", rate=rate) if m in applies else Cell("")
+                    for m, (words, rate) in _REFERENCE.items()
                 ),
             )
         )
@@ -187,11 +189,11 @@ def against_reference(a: Agreement, limit: int) -> Table:
 
 
 _REFERENCE: Final = {
-    "accuracy": True,
-    "sensitivity": True,
-    "specificity": True,
-    "youden_j": False,
-    "cohen_kappa": False,
+    "accuracy": ("accuracy", True),
+    "sensitivity": ("sensitivity", True),
+    "specificity": ("specificity", True),
+    "youden_j": ("J", False),
+    "cohen_kappa": ("kappa", False),
 }
 
 
@@ -206,7 +208,7 @@ def labels(a: Agreement, limit: int) -> Table:
     dashes = Dashes()
     columns = (
         Column("judge", "left", name=True),
-        *(Column(label, rank=1 + (i >= 4), name=True) for i, label in enumerate(names[:MAX_ACROSS])),
+        *(Column(label, rank=1, name=True) for label in names[:MAX_ACROSS]),
     )
     rows = tuple(
         (
@@ -245,7 +247,7 @@ def pairs(a: Agreement, limit: int) -> Table:
     columns = (
         Column("judge", "left", name=True),
         Column("and judge", "left", name=True),
-        Column("outputs", rank=1),
+        Column("n", rank=1),
         Column("raw agreement", rank=0),
         *(Column(head, rank=rank) for _, head, rank in _PAIR_MEASURES),
         Column("positive agreement", rank=6),
@@ -281,7 +283,7 @@ def slices(a: Agreement, limit: int) -> Table:
     positive = a.question.positive
     columns = (
         Column(head, "left", name=True),
-        Column("outputs"),
+        Column("n"),
         Column("raw agreement", rank=1),
         Column(f"alpha {_share(a)}"),
         Column(f"says {quote(positive, 20)}" if positive is not None else "", rank=2),
@@ -338,8 +340,8 @@ def reference_by_slice(a: Agreement, limit: int) -> Table:
         rows.append((Cell(name), Cell(count(m.n_items)), *cells))
     columns = (
         Column(a.slices[0].by if len({s.by for s in a.slices}) == 1 else "slice", "left", name=True),
-        Column("outputs", rank=MAX_ACROSS + 1),
-        *(Column(judge, rank=i + 1, name=True) for i, judge in enumerate(across)),
+        Column("n", rank=2),
+        *(Column(judge, rank=1, name=True) for judge in across),
     )
     title = f"Cohen's kappa with the reference {quote(a.question.reference or '')}, by slice"
     hidden = len(a.judges) - len(across)

@@ -48,9 +48,9 @@ def model_rates(found: Conclusions, limit: int) -> Table:
         rows.append((Cell(model), Cell(bases.get(model, "")), Cell(rate_range(mine)), *cells))
     columns = (
         Column("model", "left", name=True),
-        Column("base", "left", rank=MAX_ACROSS + 1, name=True),
+        Column("base", "left", rank=2, name=True),
         Column("over all judges"),
-        *(Column(judge, rank=i + 1, name=True) for i, judge in enumerate(across)),
+        *(Column(judge, rank=1, name=True) for judge in across),
     )
     hidden = len(judges) - len(across)
     notes = (f"{count(hidden, 'more judge')} not shown",) if hidden else ()
@@ -176,7 +176,7 @@ def dispute(output: DisputedOutput, excerpt_length: int) -> Iterator[tuple[str, 
     consensus = ""
     if output.consensus is not None:
         consensus = f": consensus {quote(output.consensus, 40)}"
-        if output.p_consensus_wrong is not None:
+        if output.p_consensus_wrong:
             consensus += f", wrong with probability {number(output.p_consensus_wrong)}"
     yield "output", f"{quote(output.item_id)}{model}{consensus}"
     if output.prompt:

@@ -34,7 +34,7 @@ def render_terminal(report: Report, console: Console) -> None:
             _heading(f"Question: {terminal(question.agreement.question.name)}", console)
             _bullets(opening(question), console)
         for table in (*agreement_tables(question.agreement, ROWS), *finding_tables(question, ROWS)):
-            _table(table, console, "in report.json")
+            print_table(table, console, "in report.json")
         _disputed(question, console)
         _facts(question.agreement, console)
     _provenance(report.provenance, console)
@@ -44,7 +44,7 @@ def render_agreement(agreement: Agreement, console: Console) -> None:
     """What `interjudge agree` prints."""
     _bullets(agreement_sentences(agreement), console)
     for table in agreement_tables(agreement, ROWS):
-        _table(table, console, "with --json FILE")
+        print_table(table, console, "with --json FILE")
     _facts(agreement, console)
 
 
@@ -59,7 +59,8 @@ def _bullets(sentences: Iterable[str], console: Console) -> None:
         _hanging("• ", terminal(sentence), console)
 
 
-def _table(table: Table, console: Console, where: str) -> None:
+def print_table(table: Table, console: Console, where: str = "not shown") -> None:
+    """One table in the console's width; `where` says where the rows are that are left out."""
     fitted = fit(table, console.width)
     _heading(table.title, console)
     head, rule = _head(fitted)

@@ -7,13 +7,17 @@ from typing import Final, Literal
 
 from interjudge.agreement.results import Agreement, Estimate, JudgeResult
 from interjudge.reports.escape import visible
-from interjudge.reports.wording import count, figure, names, number, quote
+from interjudge.reports.wording import count, figure, names, number, quote, value
 
 # A judge with fewer verdicts than this is not ranked while others have more: three right answers of three are
-# an interval of [1, 1] and no evidence.
+# no evidence. In a crowd, where somebody always has luck, a tenth of what the busiest judge gave is needed too.
 FEW: Final = 30
+_CROWD: Final = 20
 # Mean kappas closer together than this do not make anyone the odd one out.
 _APART: Final = 0.05
+
+# Judges whose numbers of outputs differ by more than this share are not compared on the same outputs.
+_SAME_ITEMS: Final = 0.9
 
 Standing = Literal["same", "touch", "apart"]
 
@@ -26,6 +30,12 @@ def trust(a: Agreement) -> tuple[str, ...]:
     if a.question.reference is None:
         return odd_one_out(a)
     return _against_reference(a, a.question.reference)
+
+
+def enough(judges: Sequence[JudgeResult]) -> int:
+    """How many verdicts a judge needs to be ranked among these."""
+    busiest = max((judge.n_ok for judge in judges), default=0)
+    return max(FEW, busiest // 10) if len(judges) > _CROWD else FEW
 
 
 def measured(judge: JudgeResult, measure: str) -> Estimate | None:
@@ -51,44 +61,56 @@ def standing(best: Estimate, other: Estimate) -> Standing:
 def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
     measure = ranking_measure(a.judges)
     everyone = [(e, j) for j in a.judges if (e := measured(j, measure))]
-    ranked = [(e, j) for e, j in everyone if e.n >= FEW] or everyone
-    if not ranked:
+    found = [(e, j) for e, j in everyone if e.n >= enough(a.judges)] or everyone
+    if not found:
         return (f"No judge can be held against the reference {quote(reference)}: {_why_not(a.judges, measure)}.",)
-    ranked.sort(key=lambda entry: -(entry[0].value or 0))
-    best_estimate, best = ranked[0]
-    head = (
-        f"Against the reference {quote(reference)}, {quote(best.judge)} comes closest: "
-        f"{_described(best, measure, a.question.positive)}."
-    )
-    if len(ranked) == 1:
-        return (head, *_few(a, everyone, ranked), *_guessing(best_estimate, best))
-    return (
-        f"{head} {_others(ranked, measure)}",
-        *_specialists(a, [j for _, j in ranked], best),
+    found.sort(key=lambda entry: -(entry[0].value or 0))
+    automatic = [(e, j) for e, j in found if j.kind != "human"]
+    head = f"Against the reference {quote(reference)}, {_ranking(found, measure, a)}"
+    told = []
+    if automatic and len(automatic) < len(found):
+        if found[0][1].kind == "human":
+            head += " If the reference was made from that judge's own labels, this says little."
+        told.append(head)
+        head = f"Of the judges that are not human, {_ranking(automatic, measure, a)}"
+    estimate, best = (automatic or found)[0]
+    more = (
+        *_specialists(a, [j for _, j in automatic or found], best),
         *_weak_spot(a, best),
-        *_guessing(best_estimate, best),
-        *_few(a, everyone, ranked),
+        *_guessing(estimate, best),
+        *_few(a, everyone, found),
     )
+    return (*told, " ".join([head, *more]))
+
+
+def _ranking(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str, a: Agreement) -> str:
+    best = ranked[0][1]
+    comes = "comes closest" if len(ranked) > 1 else "is the only one"
+    head = f"{quote(best.judge)} {comes}: {_described(best, measure, a.question.positive)}."
+    return head if len(ranked) == 1 else f"{head} {_others(ranked, measure)}"
 
 
 def _described(judge: JudgeResult, measure: str, positive: str | None) -> str:
     kappa = measured(judge, "cohen_kappa")
     kappa_words = f"Cohen's kappa {figure(kappa)}" if kappa else "Cohen's kappa undefined"
-    if measure == "cohen_kappa":
+    j, hits, rejects = (measured(judge, name) for name in ("youden_j", "sensitivity", "specificity"))
+    if measure == "cohen_kappa" or j is None:
         accuracy = measured(judge, "accuracy")
         return kappa_words + (f", accuracy {figure(accuracy, rate=True)}" if accuracy else "")
-    j, hits, rejects = (measured(judge, name) for name in ("youden_j", "sensitivity", "specificity"))
-    words = f"Youden's J {figure(j)}" if j else ""
+    sides = ""
     if hits and rejects and positive is not None:
-        words += (
-            f" - it finds {figure(hits, rate=True)} of what is {quote(positive)} and leaves alone "
-            f"{figure(rejects, rate=True)} of the rest -"
+        sides = (
+            f" (it finds {value(hits, rate=True)} of what is {quote(positive)} and leaves alone "
+            f"{value(rejects, rate=True)} of the rest)"
         )
-    return f"{words} and {kappa_words}" if words.endswith("-") else f"{words}, {kappa_words}"
+    return f"Youden's J {figure(j)}{sides}, {kappa_words}"
 
 
 def _others(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str) -> str:
     best = ranked[0][0]
+    sizes = [e.n for e, _ in ranked]
+    uneven = f" They were judged on {count(min(sizes))} to {count(max(sizes))} outputs, not on the same ones."
+    uneven = uneven if min(sizes) < _SAME_ITEMS * max(sizes) else ""
     same = [j.judge for e, j in ranked[1:] if standing(best, e) == "same"]
     short = "J" if measure == "youden_j" else "kappa"
     last_estimate, last = ranked[-1]
@@ -96,10 +118,12 @@ def _others(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str) -> str
     if same:
         everyone = len(same) == len(ranked) - 1
         worst = "" if everyone else worst
-        return f"By their intervals it cannot be told apart from {names(same)}.{worst}"
+        return f"By their intervals it cannot be told apart from {names(same)}.{worst}{uneven}"
     second_estimate, second = ranked[1]
     how = "overlap a little" if standing(best, second_estimate) == "touch" else "do not overlap"
-    return f"Next is {quote(second.judge)} with {short} {figure(second_estimate)}; their intervals {how}.{worst}"
+    return (
+        f"Next is {quote(second.judge)} with {short} {figure(second_estimate)}; their intervals {how}.{worst}{uneven}"
+    )
 
 
 def _specialists(a: Agreement, ranked: Sequence[JudgeResult], best: JudgeResult) -> tuple[str, ...]:
@@ -137,7 +161,7 @@ def _weak_spot(a: Agreement, best: JudgeResult) -> tuple[str, ...]:
     if not found:
         return ()
     _, part, kappa = min(found, key=lambda entry: entry[0])
-    return (f"But not everywhere: where {quote(part.by)} is {quote(part.value)}, its kappa falls to {figure(kappa)}.",)
+    return (f"Where {quote(part.by)} is {quote(part.value)}, though, its kappa is only {figure(kappa)}.",)
 
 
 def _guessing(estimate: Estimate, best: JudgeResult) -> tuple[str, ...]:
@@ -150,7 +174,9 @@ def _few(a: Agreement, everyone: Sequence[object], ranked: Sequence[object]) -> 
     """Judges with a value but too few verdicts to rank, and judges without one."""
     said = []
     if len(everyone) > len(ranked):
-        said.append(f"{count(len(everyone) - len(ranked), 'judge')} with fewer than {FEW} referenced verdicts")
+        said.append(
+            f"{count(len(everyone) - len(ranked), 'judge')} with fewer than {enough(a.judges)} referenced verdicts"
+        )
     if len(a.judges) > len(everyone):
         said.append(f"{count(len(a.judges) - len(everyone), 'judge')} without a defined value")
     return (f"Not ranked: {', '.join(said)}.",) if said else ()
@@ -170,7 +196,7 @@ def odd_one_out(a: Agreement) -> tuple[str, ...]:
         return (warning,)
     if len(a.judges) == 2:
         return (f"{warning} Of two judges that differ, neither can be called the odd one out.",)
-    known = [(j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None and j.n_ok >= FEW] or [
+    known = [(j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None and j.n_ok >= enough(a.judges)] or [
         (j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None
     ]
     if len(known) < 3:

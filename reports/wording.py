@@ -16,6 +16,7 @@ _COEFFICIENTS: Final = {
     "krippendorff_alpha": "Krippendorff's alpha",
     "fleiss_kappa": "Fleiss' kappa",
     "conger_kappa": "Conger's kappa",
+    "cohen_kappa_mean": "Mean Cohen's kappa of the pairs",
     "cohen_kappa": "Cohen's kappa",
     "scott_pi": "Scott's pi",
     "gwet_ac1": "Gwet's AC1",
@@ -39,9 +40,13 @@ _STATUSES: Final = {
 
 
 def coefficient_name(coefficient: Coefficient) -> str:
-    """The name in words; the level only where it is not nominal."""
-    name = _COEFFICIENTS.get(coefficient.name, coefficient.name.replace("_", " "))
-    return name if coefficient.level == "nominal" else f"{name}, {coefficient.level}"
+    """The name in words, with its weights or its level where they are not the nominal ones."""
+    base = next((known for known in _COEFFICIENTS if coefficient.name.startswith(known)), coefficient.name)
+    name = _COEFFICIENTS.get(base, base.replace("_", " "))
+    tail = coefficient.name.removeprefix(base).strip("_").replace("_", " ")
+    if tail:
+        return f"{name}, {tail} weights"
+    return name if coefficient.level == "nominal" or base == "gwet_ac2" else f"{name}, {coefficient.level}"
 
 
 def status_name(status: str) -> str:

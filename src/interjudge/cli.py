@@ -134,6 +134,7 @@ def score(
 )
 def agree(
     verdicts: opt.Verdicts,
+    judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
     outputs: opt.Outputs = None,
     reference: opt.Reference = None,
@@ -172,7 +173,7 @@ def agree(
     sampling = opt.sampling_of(replicates, seed, confidence)
     columns = (*(by or ()), *((cluster,) if cluster else ()))
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns, judge)
     with screen.working("measuring", quiet=quiet):
         panel = build(spec, loaded, columns=by or (), cluster=cluster)
         answer = measure(panel, by=by or (), sampling=sampling)
@@ -199,6 +200,7 @@ def flag(
     gold: Annotated[
         str | None, typer.Option(metavar="FILE", help="Labels taken as true (item_id, gold): they decide their items.")
     ] = None,
+    judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
     construct: opt.Construct = None,
     labels: opt.Labels = None,
@@ -220,7 +222,7 @@ def flag(
             check_target(target, inputs=inputs)
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, None, gold, columns=())
+        loaded = opt.load(verdicts, judge_columns, None, gold, columns=(), judges=judge)
     with screen.working("flagging", quiet=quiet):
         panel = build(spec, loaded)
         found = find(panel, loaded.verdicts, threshold=at)
@@ -236,6 +238,7 @@ def report(
     verdicts: opt.Verdicts,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the report.")],
     outputs: opt.Outputs = None,
+    judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
     reference: opt.Reference = None,
     gold_column: opt.ReferenceColumn = None,
@@ -259,7 +262,7 @@ def report(
 
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
     with screen.working("reading", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, judges=judge)
     with screen.working("analysing", quiet=quiet):
         made, written = make_report(
             loaded, out, questions=[spec] if spec.said else [], by=by or (), cluster=cluster,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from interjudge.errors import InputError
+from interjudge.errors import InputError, choices, did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,6 +29,10 @@ Verdicts = Annotated[
 JudgeColumns = Annotated[
     str | None,
     typer.Option("--judge-columns", metavar="A,B,C", help="The files are wide: these columns are the judges."),
+]
+Judges = Annotated[
+    list[str] | None,
+    typer.Option("--judge", "-j", metavar="JUDGE", help="Only these judges of the files. Repeatable."),
 ]
 Outputs = Annotated[
     str | None,
@@ -164,6 +168,7 @@ def load(
     reference: str | None = None,
     gold_column: str | None = None,
     columns: Sequence[str] | None = None,
+    judges: Sequence[str] | None = None,
 ) -> Tables:
     """Read verdicts, outputs and reference. `columns`: the item columns that are needed, default all."""
     from interjudge.agreement.analysis import Tables
@@ -171,11 +176,22 @@ def load(
     from interjudge.datasets.verdicts import read_verdicts
 
     table = read_verdicts(verdicts, judge_columns=split_names(judge_columns), columns=columns)
+    if judges:
+        table = _only(table, judges, reference)
     whole = read_outputs(outputs) if outputs else None
     gold = _reference(reference, gold_column, table)
     name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
     paths = [*verdicts, *([outputs] if outputs else []), *([reference] if reference and gold is not reference else [])]
     return Tables(table, whole, gold, name, tuple(paths))
+
+
+def _only(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) -> pl.DataFrame:
+    """The verdicts of some judges, and of the one that is the reference."""
+    known = verdicts["judge"].unique(maintain_order=True).to_list()
+    for name in judges:
+        if name not in known:
+            raise InputError(f"no judge {name!r} here{did_you_mean(name, known)}", expected=f"one of {choices(known)}")
+    return verdicts.filter(verdicts["judge"].is_in([*judges, reference]))
 
 
 def _reference(reference: str | None, column: str | None, verdicts: pl.DataFrame) -> str | pl.DataFrame | None:

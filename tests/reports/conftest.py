@@ -16,7 +16,6 @@ from interjudge.agreement.results import (
     Estimate,
     FlagSummary,
     JudgeResult,
-    LeftOut,
     ModelRate,
     Pair,
     QuestionInfo,
