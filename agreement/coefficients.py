@@ -25,7 +25,8 @@ from interjudge.agreement.chance import (
 from interjudge.agreement.counts import Codes, Floats, Units, assign, checked, count_units, judge_margins
 from interjudge.agreement.degenerate import ONE_CATEGORY, ZERO, one_category, panel_problem
 from interjudge.agreement.intervals import Resampler, bca_interval, estimate, mean_wilson
-from interjudge.agreement.pairwise import cohen_kappa, mean_kappa
+from interjudge.agreement.mean_kappa import mean_kappa
+from interjudge.agreement.pairwise import cohen_kappa
 from interjudge.agreement.results import Coefficient
 from interjudge.agreement.weights import LEVEL_WEIGHTS, agreement_weights, checked_level, distances, label_values
 

@@ -6,7 +6,7 @@ denominator is zero. Items without a verdict from both judges are left out of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any, Final
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from interjudge.agreement.alpha import corrected
 from interjudge.agreement.counts import Codes, Floats, checked, ratio
 from interjudge.agreement.degenerate import NEVER_GIVEN, NO_PAIRS, ZERO
-from interjudge.agreement.intervals import bca_interval, estimates, mean_wilson, wilson
+from interjudge.agreement.intervals import estimates, mean_wilson, wilson
 from interjudge.agreement.results import Estimate, Pair
 from interjudge.agreement.tables import Formula, TableSums, apply, every_table, pair_tables, table_problem
 from interjudge.agreement.weights import agreement_weights
@@ -227,7 +227,7 @@ def kappa_points(codes: Codes, k: int) -> Floats:
     pairs = list(combinations(range(n_judges), 2))
     if pairs:
         a, b = np.array(pairs).T
-        found[a, b] = found[b, a] = cohen_kappa(pair_tables(checked(codes, k), k, pairs))
+        found[a, b] = found[b, a] = cohen_kappa(pair_tables(checked(codes, k), k, pairs)[0])
     return found
 
 
@@ -237,44 +237,3 @@ def kappa_means(codes: Codes, k: int) -> list[float | None]:
     defined = np.isfinite(found)
     total = np.where(defined, found, 0.0).sum(axis=1)
     return [float(t) / int(c) if c else None for t, c in zip(total, defined.sum(axis=1), strict=True)]
-
-
-def mean_kappa(
-    codes: Codes,
-    k: int,
-    formulas: Mapping[str, Formula],
-    *,
-    clusters: NDArray[Any] | None = None,
-    replicates: int = 1000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> tuple[dict[str, tuple[float, float, float]], str]:
-    """Mean over all pairs of some statistics of a table: (value, low, high) by name, and what was resampled.
-
-    A pair for which the statistic is undefined (in the panel or in a replicate) is left out of the mean there.
-    """
-    pairs = list(combinations(range(codes.shape[1]), 2))
-    options: Any = {"clusters": clusters, "replicates": replicates, "seed": seed, "together": True}
-    sums: dict[str, list[Floats]] = {}
-    kind, units = "items", 0
-    for _, some in every_table(codes, k, pairs, **options):
-        kind, units = some.kind, some.left.shape[0]
-        for name, formula in formulas.items():
-            parts = [_sum_count(formula(tables)) for tables in (some.total, some.replicates, some.left)]
-            sums[name] = [x + y for x, y in zip(sums[name], parts, strict=True)] if name in sums else parts
-    answers = dict.fromkeys(formulas, (np.nan, np.nan, np.nan))
-    for name, parts in sums.items():
-        value, drawn, left = (_mean(part)[..., None] for part in parts)
-        low, high = bca_interval(value, drawn, left, np.ones(units), units, confidence)
-        answers[name] = (float(value[0]), float(low[0]), float(high[0]))
-    return answers, kind
-
-
-def _sum_count(values: Floats) -> Floats:
-    """Sum and number of the defined ones along the last axis: (2, ...)."""
-    defined = np.isfinite(values)
-    return np.stack([np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1)])
-
-
-def _mean(part: Floats) -> Floats:
-    return ratio(part[0], part[1])

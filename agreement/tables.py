@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interjudge.agreement.counts import Assignment, Codes, Floats, assign, blocks, checked
+from interjudge.agreement.counts import Assignment, Codes, Floats, assign, checked
 from interjudge.agreement.degenerate import NEVER_VARIES, NO_PAIRS, ONE_CATEGORY, ZERO
 from interjudge.agreement.intervals import Resampler, bca_interval, estimate, wilson
 from interjudge.agreement.results import Estimate
@@ -17,9 +17,8 @@ from interjudge.agreement.results import Estimate
 # A statistic of tables (..., K, K), rows the first judge: (...), NaN where it does not exist.
 Formula = Callable[[Floats], Floats]
 
-_GRAM_LABELS: Final = 8  # up to this many labels one matrix product counts all pairs faster than one pass a pair
+_JOINT: Final = 1 << 18  # cells of a joint table: its counters stay in the cache
 _BUDGET: Final = 1 << 23  # numbers held at a time
-_MIN_UNITS: Final = 512  # what is left of the units where a panel has very many judges
 
 
 @dataclass(frozen=True)
@@ -40,34 +39,57 @@ class TableSums:
     kind: str
 
 
-def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]]) -> Floats:
-    """How often judge a gave label c and judge b label d to the same item: (P, K, K)."""
-    n_judges = codes.shape[1]
-    if k > _GRAM_LABELS or len(pairs) * 10 < n_judges * (n_judges - 1):
-        whole = Assignment(np.zeros(codes.shape[0], dtype=np.intp), 1, "all")
-        return np.stack([unit_tables(codes, k, a, b, whole)[0] for a, b in pairs]) if pairs else np.empty((0, k, k))
-    gram = np.zeros((n_judges * k, n_judges * k))
-    labels = np.arange(k, dtype=codes.dtype)
-    for _, block in blocks(codes):
-        # single precision is exact here: a block has fewer than 2^24 items
-        given = (block[:, :, None] == labels).astype(np.float32).reshape(block.shape[0], -1)
-        gram += given.T @ given
-    cells = gram.reshape(n_judges, k, n_judges, k)
-    a, b = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
-    return cells[a, :, b, :]
+def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignment: Assignment | None = None) -> Floats:
+    """How often judge a gave label c and judge b label d to the same item, within each unit: (U, P, K, K).
+
+    Without an assignment all items are one unit. Several judges are counted at once: their joint table, with a
+    cell for "no verdict", holds the tables of all pairs among them as its margins.
+    """
+    n_items, n_judges = codes.shape
+    units = 1 if assignment is None else assignment.size
+    found = np.zeros((units, len(pairs), k, k))
+    base = k + 1
+    most = max(base**2, _JOINT // max(units, 1))
+    group = max(g for g in range(1, n_judges + 1) if g == 1 or base ** (2 * g) <= most)
+    wanted: dict[tuple[int, int], list[int]] = {}
+    for p, (a, b) in enumerate(pairs):
+        first, second = sorted((a // group, b // group))
+        if first == second:  # a pair of one group is a margin of the joint table with any other
+            first, second = (0, 1) if first == 0 and n_judges > group else (0, first)
+        wanted.setdefault((first, second), []).append(p)
+    joint = {g: _joint(codes, base, range(g * group, min((g + 1) * group, n_judges))) for g in {*sum(wanted, ())}}
+    index = None if assignment is None else assignment.index
+    if assignment is not None and index is None:
+        index = np.arange(n_items)
+    for (first, second), some in wanted.items():
+        judges = _judges_of(first, second, group, n_judges)
+        width = base ** len(judges)
+        key = joint[first] if first == second else joint[first] + joint[second] * base**group
+        cell = key if index is None else index * width + key
+        table = np.bincount(cell, minlength=units * width).reshape(units, *[base] * len(judges))
+        for p in some:
+            found[:, p] = _margin(table, [judges.index(judge) for judge in pairs[p]])
+    return found
 
 
-def unit_tables(codes: Codes, k: int, a: int, b: int, assignment: Assignment) -> Floats:
-    """The table of one pair within each unit, (U, K, K)."""
-    kind = np.int32 if k > 100 else np.int16
-    none = k * k  # a cell of its own for "one of them gave no verdict"
-    row: NDArray[Any] = codes[:, a].astype(kind)
-    column: NDArray[Any] = codes[:, b].astype(kind)
-    cell = np.where((row < 0) | (column < 0), none, row * k + column)
-    size = assignment.size
-    unit = np.arange(size) if assignment.index is None else assignment.index
-    table = np.bincount(unit * (none + 1) + cell, minlength=size * (none + 1)).reshape(size, none + 1)
-    return table[:, :none].astype(np.float64).reshape(size, k, k)
+def _judges_of(first: int, second: int, group: int, n_judges: int) -> list[int]:
+    return [judge for g in dict.fromkeys((first, second)) for judge in range(g * group, min((g + 1) * group, n_judges))]
+
+
+def _joint(codes: Codes, base: int, judges: range) -> NDArray[np.int32]:
+    """Several judges' verdicts on each item as one number, 0 a missing one; the first judge counts least."""
+    key = np.zeros(codes.shape[0], dtype=np.int32)
+    for place, judge in enumerate(judges):
+        key += (codes[:, judge].astype(np.int32) + 1) * np.int32(base**place)
+    return key
+
+
+def _margin(table: NDArray[np.int64], at: list[int]) -> NDArray[np.int64]:
+    """The table of two of the judges, in the order of `at`, where both gave a verdict: (U, K, K)."""
+    axes = [table.ndim - 1 - place for place in at]  # the first judge counts least: it is the last axis
+    rest = tuple(axis for axis in range(1, table.ndim) if axis not in axes)
+    two = table.sum(axis=rest) if rest else table
+    return (two if axes[0] < axes[1] else two.swapaxes(1, 2))[:, 1:, 1:]
 
 
 def sums_of_items(table: Floats, replicates: int, seed: int) -> TableSums:
@@ -104,26 +126,20 @@ def every_table(
     clusters: NDArray[Any] | None,
     replicates: int,
     seed: int,
-    together: bool = False,
 ) -> Iterator[tuple[list[int], TableSums]]:
-    """Which of the pairs, and their sums, a few pairs at a time. Pairs that share no item are left out.
-
-    `together`: resample the same items for all pairs, for statistics of several pairs at once.
-    """
-    tables = pair_tables(codes, k, pairs)
+    """Which of the pairs, and their sums, a few pairs at a time. Pairs that share no item are left out."""
+    tables = pair_tables(codes, k, pairs)[0]
     shared = [int(p) for p in np.flatnonzero(tables.sum(axis=(1, 2)))]
-    if clusters is None and not together:
+    if clusters is None:
         for p in shared:
             yield [p], sums_of_items(tables[p], replicates, seed)
         return
-    width = max(1, len(shared)) * k * k
-    units = max(_MIN_UNITS, min(10_000, _BUDGET // width)) if together else 10_000
-    assignment = assign(codes.shape[0], clusters, seed=seed, max_units=units, groups=min(units, 4096))
+    assignment = assign(codes.shape[0], clusters, seed=seed)
     resampler = Resampler(np.ones(assignment.size, dtype=np.int64), replicates, seed)
     step = max(1, _BUDGET // (max(assignment.size, replicates) * k * k))
     for start in range(0, len(shared), step):
         some = shared[start : start + step]
-        share = np.stack([unit_tables(codes, k, *pairs[p], assignment) for p in some], axis=1)
+        share = pair_tables(codes, k, [pairs[p] for p in some], assignment)
         yield some, sums_of_units(share, resampler, assignment.kind)
 
 

@@ -151,15 +151,13 @@ def _entries() -> dict[str, EntryPoint]:
 
 def _all() -> list[tuple[str, EntryPoint, Family | str]]:
     """Prefix, entry point, and the family or why there is none."""
-    taken = _entries()
-    return [
-        (entry.name, entry, _load(entry) if entry is taken[entry.name] else _second(entry, taken[entry.name]))
-        for entry in _claims()
-    ]
-
-
-def _second(entry: EntryPoint, first: EntryPoint) -> str:
-    return f"the prefix {entry.name!r} is taken by {_distribution(first)}"
+    taken: dict[str, EntryPoint] = {}
+    found: list[tuple[str, EntryPoint, Family | str]] = []
+    for entry in _claims():
+        first = taken.setdefault(entry.name, entry)
+        second = f"the prefix {entry.name!r} is taken by {_distribution(first)}"
+        found.append((entry.name, entry, _load(entry) if first is entry else second))
+    return found
 
 
 def _load(entry: EntryPoint) -> Family | str:

@@ -45,6 +45,9 @@ TENTATIVE: Final = 0.667
 _PARADOX_GAP: Final = 0.3
 _PREVALENT: Final = 0.65
 
+# A judge flagged this many times as often as verdicts are on the whole is named.
+_STANDS_OUT: Final = 1.1
+
 _MISMATCH: Final = (
     "A judge of refusal and a judge of harm answer different questions: "
     "an answer may neither refuse nor do harm, and a refusal may still contain harm."
@@ -64,6 +67,7 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
         *constructs(a),
         *left_out(a),
         *missing(a, question.conclusions),
+        *notes(a),
     )
     return tuple(sentence for sentence in found if sentence)
 
@@ -78,6 +82,7 @@ def agreement_sentences(a: Agreement) -> tuple[str, ...]:
         *constructs(a),
         *left_out(a),
         *missing(a, None),
+        *notes(a),
     )
 
 
@@ -278,7 +283,8 @@ def flagged(flags: FlagSummary | None, a: Agreement) -> str:
     by_judge = [(n / asked[j], j) for j, n in flags.by_judge.items() if asked.get(j, 0) >= 30]
     if len(by_judge) > 1:
         part, judge = max(by_judge)
-        parts.append(f"most often those of {quote(judge)} ({percent(part)} of its verdicts)")
+        if part > _STANDS_OUT * flags.n_flagged / flags.n_verdicts:
+            parts.append(f"most often those of {quote(judge)} ({percent(part)} of its verdicts)")
     return "; ".join(parts) + "."
 
 
@@ -449,3 +455,23 @@ def _partly(a: Agreement, asked: dict[str, int]) -> str:
     said = [f"{quote(judge)} {count(asked[judge])}" for judge in part[:3]]
     rest = f" and {count(len(part) - 3, 'more judge')}" if len(part) > 3 else ""
     return f"Not asked about every output: {', '.join(said)}{rest} (of {count(a.n_items)})."
+
+
+def notes(a: Agreement) -> tuple[str, ...]:
+    """What a reader should know of how the panel was made, and labels that look like numbers."""
+    found = [visible(note, 600) for note in a.notes]
+    labels = a.question.labels
+    if a.question.level == "nominal" and len(labels) > 2 and all(_is_number(label) for label in labels):
+        found.append(
+            f"the labels are numbers but are compared as names: {quote(labels[0])} against {quote(labels[1])} counts "
+            f"as much as against {quote(labels[-1])}; if their distance means something, use --level"
+        )
+    return tuple(f"Note: {note}." for note in found)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

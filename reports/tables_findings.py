@@ -9,7 +9,7 @@ from interjudge.reports.escape import excerpt, visible
 from interjudge.reports.sentences import extremes
 from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, first
 from interjudge.reports.tables import MAX_ACROSS, rate_range
-from interjudge.reports.wording import count, listed, names, number, percent, points, quote
+from interjudge.reports.wording import count, names, number, percent, points, quote
 
 _HOLDS: dict[str, tuple[str, Tone]] = {
     "clear": ("holds", "good"),
@@ -147,7 +147,7 @@ def facts(a: Agreement) -> tuple[tuple[str, str], ...]:
     q = a.question
     known = (
         ("Question", q.name if q.name == q.construct_name else f"{q.name} (construct: {q.construct_name})"),
-        ("Labels", listed([quote(label) for label in q.labels]) or "none: scores"),
+        ("Labels", names(q.labels, 12) or "none: scores"),
         ("Positive label", quote(q.positive) if q.positive is not None else "none"),
         ("Level of measurement", q.level),
         ("Label maps", ", ".join(visible(rule, 120) for rule in q.maps) or "none: labels as the judges gave them"),
@@ -156,7 +156,6 @@ def facts(a: Agreement) -> tuple[tuple[str, str], ...]:
         ("Sampling unit", f"{a.unit}; {a.replicates:,} bootstrap replicates, seed {a.seed}"),
         ("Left out", "; ".join(f"{quote(entry.judge)}: {entry.why}" for entry in a.left_out)),
         *(("Convention", text) for text in a.conventions),
-        *(("Note", text) for text in a.notes),
     )
     return tuple((term, text) for term, text in known if text)
 

@@ -73,6 +73,10 @@ def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
             head += " If the reference was made from that judge's own labels, this says little."
         told.append(head)
         head = f"Of the judges that are not human, {_ranking(automatic, measure, a)}"
+        if len(automatic) == 1:
+            only = automatic[0][1]
+            described = _described(only, measure, a.question.positive)
+            head = f"The only judge that is not human, {quote(only.judge)}, has {described}."
     estimate, best = (automatic or found)[0]
     more = (
         *_specialists(a, [j for _, j in automatic or found], best),
@@ -85,9 +89,10 @@ def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
 
 def _ranking(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str, a: Agreement) -> str:
     best = ranked[0][1]
-    comes = "comes closest" if len(ranked) > 1 else "is the only one"
-    head = f"{quote(best.judge)} {comes}: {_described(best, measure, a.question.positive)}."
-    return head if len(ranked) == 1 else f"{head} {_others(ranked, measure)}"
+    described = _described(best, measure, a.question.positive)
+    if len(ranked) == 1:
+        return f"{quote(best.judge)} has {described}."
+    return f"{quote(best.judge)} comes closest: {described}. {_others(ranked, measure)}"
 
 
 def _described(judge: JudgeResult, measure: str, positive: str | None) -> str:
@@ -133,8 +138,8 @@ def _specialists(a: Agreement, ranked: Sequence[JudgeResult], best: JudgeResult)
         return ()
     said = []
     for measure, words in (
-        ("sensitivity", f"to miss as little {quote(positive)} as possible"),
-        ("specificity", f"to be right when a verdict says {quote(positive)} of few that are not"),
+        ("sensitivity", f"the fewest missed {quote(positive)}"),
+        ("specificity", f"the fewest false alarms of {quote(positive)}"),
     ):
         own = measured(best, measure)
         rivals = [(e, j) for j in ranked if j is not best and (e := measured(j, measure))]
@@ -142,9 +147,8 @@ def _specialists(a: Agreement, ranked: Sequence[JudgeResult], best: JudgeResult)
             continue
         top, judge = max(rivals, key=lambda entry: entry[0].value or 0)
         if (top.value or 0) > (own.value or 0) and standing(top, own) != "same":
-            side = "sensitivity" if measure == "sensitivity" else "specificity"
-            said.append(f"{words} ask {quote(judge.judge)} ({side} {figure(top, rate=True)})")
-    return (f"For one side alone: {'; '.join(said)}.",) if said else ()
+            said.append(f"for {words} ask {quote(judge.judge)} ({measure} {figure(top, rate=True)})")
+    return (f"But {'; '.join(said)}.",) if said else ()
 
 
 def _weak_spot(a: Agreement, best: JudgeResult) -> tuple[str, ...]:
