@@ -42,6 +42,11 @@ class Resampler:
         parts = [draw.astype(np.float64) @ features for draw in self._draws()]
         return np.concatenate(parts) if parts else np.empty((0, features.shape[1]))
 
+    def drawn(self) -> NDArray[np.int64]:
+        """How often each row is drawn in each replicate, (replicates, U)."""
+        parts = list(self._drawn())
+        return np.concatenate(parts) if parts else np.empty((0, self.weight.size), dtype=np.int64)
+
     def _draws(self) -> Iterator[NDArray[Any]]:
         if not self.weight.size or not self.replicates:
             return iter(())

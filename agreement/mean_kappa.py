@@ -51,7 +51,8 @@ def mean_kappa(
     else:
         share = pair_tables(codes, k, shared, assignment)
         drawn = resampler.sums(share.reshape(assignment.size, -1)).reshape(-1, *tables.shape)
-        found = {name: tuple(_mean(f(t)) for t in (tables, drawn, tables - share)) for name, f in formulas.items()}
+        left = tables - share
+        found = {name: (_mean(f(tables)), _mean(f(drawn)), _mean(f(left))) for name, f in formulas.items()}
         kind = assignment.kind
     answers = {}
     for name, parts in found.items():

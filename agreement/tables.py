@@ -17,7 +17,8 @@ from interjudge.agreement.results import Estimate
 # A statistic of tables (..., K, K), rows the first judge: (...), NaN where it does not exist.
 Formula = Callable[[Floats], Floats]
 
-_JOINT: Final = 1 << 18  # cells of a joint table: its counters stay in the cache
+_JOINT: Final = 1 << 17  # cells of a joint table: its counters stay in the cache
+_ALL_JOINT: Final = 1 << 20  # cells of the joint tables of all units together
 _BUDGET: Final = 1 << 23  # numbers held at a time
 
 
@@ -25,18 +26,30 @@ _BUDGET: Final = 1 << 23  # numbers held at a time
 class TableSums:
     """Tables of P pairs: `total` (P, K, K), `replicates` (B, P, K, K), and what a jackknife needs.
 
-    `left` (U, P, K, K) are the totals with one unit of row u left out, `weight` (U, P) how many units such a
-    row stands for, `units` (P,) how many there are; `share`: (U, P, K, K) tables of the units themselves where
-    they were counted one by one, else None and every item is a unit; `kind` says in words what a unit is.
+    share : (U, P, K, K), the tables of the sampling units where these were counted one by one; None where every
+    item is a unit, so that the cells of the total are all there is. weight : (U, P) how many units stand in a
+    row of the jackknife; units : (P,) how many there are.
     """
 
     total: Floats
     replicates: Floats
-    left: Floats
+    share: Floats | None
+    cells: NDArray[np.intp]
     weight: NDArray[Any]
     units: Floats
-    share: Floats | None
-    kind: str
+
+    def leave_one_out(self, formula: Formula) -> Floats:
+        """The statistic without one unit of each row of `weight`, (U, P)."""
+        if self.share is not None:
+            return formula(self.total - self.share)
+        step = max(1, _BUDGET // self.total.size)
+        pieces = (self.cells[at : at + step] for at in range(0, self.cells.size, step))
+        return np.concatenate([formula(self._without(cells)) for cells in pieces])
+
+    def _without(self, cells: NDArray[np.intp]) -> Floats:
+        left = np.repeat(self.total.reshape(1, self.total.shape[0], -1), cells.size, axis=0)
+        left[np.arange(cells.size), :, cells] -= 1
+        return left.reshape(cells.size, *self.total.shape)
 
 
 def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignment: Assignment | None = None) -> Floats:
@@ -49,7 +62,7 @@ def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignme
     units = 1 if assignment is None else assignment.size
     found = np.zeros((units, len(pairs), k, k))
     base = k + 1
-    most = max(base**2, _JOINT // max(units, 1))
+    most = max(base**2, min(_JOINT, n_items, _ALL_JOINT // max(units, 1)))
     group = max(g for g in range(1, n_judges + 1) if g == 1 or base ** (2 * g) <= most)
     wanted: dict[tuple[int, int], list[int]] = {}
     for p, (a, b) in enumerate(pairs):
@@ -92,30 +105,27 @@ def _margin(table: NDArray[np.int64], at: list[int]) -> NDArray[np.int64]:
     return (two if axes[0] < axes[1] else two.swapaxes(1, 2))[:, 1:, 1:]
 
 
-def sums_of_items(table: Floats, replicates: int, seed: int) -> TableSums:
-    """One pair's table (K, K), resampled item by item: its cells are all there is to draw from.
+def sums_of_items(tables: Floats, replicates: int, seed: int) -> TableSums:
+    """Tables (P, K, K), each resampled item by item: its cells are all there is to draw from.
 
     A pair's replicates depend on its table and the seed alone, not on the other judges of the panel.
     """
-    k = table.shape[0]
-    flat = table.ravel()
-    used = np.flatnonzero(flat)
-    weight = flat[used].astype(np.int64)
-    drawn = np.zeros((replicates, k * k))
-    drawn[:, used] = Resampler(weight, replicates, seed).sums(np.eye(used.size))
-    left = np.repeat(flat[None, :], used.size, axis=0)
-    left[np.arange(used.size), used] -= 1
-    shape = (-1, 1, k, k)
-    n = np.array([flat.sum()])
-    return TableSums(table[None], drawn.reshape(shape), left.reshape(shape), weight[:, None], n, None, "items")
+    flat = tables.reshape(tables.shape[0], -1)
+    drawn = np.zeros((replicates, *flat.shape))
+    for p, counts in enumerate(flat):
+        used = np.flatnonzero(counts)
+        drawn[:, p, used] = Resampler(counts[used].astype(np.int64), replicates, seed).drawn()
+    cells = np.flatnonzero(flat.any(axis=0))
+    return TableSums(tables, drawn.reshape(-1, *tables.shape), None, cells, flat[:, cells].T, flat.sum(axis=1))
 
 
-def sums_of_units(share: Floats, resampler: Resampler, kind: str) -> TableSums:
+def sums_of_units(share: Floats, resampler: Resampler) -> TableSums:
     """Tables (U, P, K, K) of clusters or groups, resampled together."""
     total = share.sum(axis=0)
     drawn = resampler.sums(share.reshape(share.shape[0], -1)).reshape(-1, *total.shape)
     present = share.sum(axis=(2, 3)) > 0
-    return TableSums(total, drawn, total - share, present, present.sum(axis=0).astype(np.float64), share, kind)
+    none = np.empty(0, dtype=np.intp)
+    return TableSums(total, drawn, share, none, present, present.sum(axis=0).astype(np.float64))
 
 
 def every_table(
@@ -130,17 +140,17 @@ def every_table(
     """Which of the pairs, and their sums, a few pairs at a time. Pairs that share no item are left out."""
     tables = pair_tables(codes, k, pairs)[0]
     shared = [int(p) for p in np.flatnonzero(tables.sum(axis=(1, 2)))]
-    if clusters is None:
-        for p in shared:
-            yield [p], sums_of_items(tables[p], replicates, seed)
-        return
-    assignment = assign(codes.shape[0], clusters, seed=seed)
-    resampler = Resampler(np.ones(assignment.size, dtype=np.int64), replicates, seed)
-    step = max(1, _BUDGET // (max(assignment.size, replicates) * k * k))
+    assignment = None if clusters is None else assign(codes.shape[0], clusters, seed=seed)
+    rows = max(replicates, 1 if assignment is None else assignment.size)
+    step = max(1, _BUDGET // (rows * k * k))
+    if assignment is not None:
+        resampler = Resampler(np.ones(assignment.size, dtype=np.int64), replicates, seed)
     for start in range(0, len(shared), step):
         some = shared[start : start + step]
-        share = pair_tables(codes, k, [pairs[p] for p in some], assignment)
-        yield some, sums_of_units(share, resampler, assignment.kind)
+        if assignment is None:
+            yield some, sums_of_items(tables[some], replicates, seed)
+        else:
+            yield some, sums_of_units(pair_tables(codes, k, [pairs[p] for p in some], assignment), resampler)
 
 
 def apply(formula: Formula, sums: TableSums, confidence: float) -> tuple[Floats, Floats, Floats]:
@@ -151,7 +161,8 @@ def apply(formula: Formula, sums: TableSums, confidence: float) -> tuple[Floats,
     falling where independent judges of the same marginals would differ.
     """
     value = formula(sums.total)
-    low, high = bca_interval(value, formula(sums.replicates), formula(sums.left), sums.weight, sums.units, confidence)
+    replicates, left = formula(sums.replicates), sums.leave_one_out(formula)
+    low, high = bca_interval(value, replicates, left, sums.weight, sums.units, confidence)
     n = sums.total.sum(axis=(1, 2))
     same = np.trace(sums.total, axis1=1, axis2=2) >= n - ZERO
     if same.any():

@@ -159,7 +159,9 @@ def _what(dtype: pl.DataType) -> str:
 def _tidy_label(text: pl.Series) -> pl.Series:
     # most columns need neither, and a copy of 12,000,000 labels is not free
     if text.str.ends_with(".0").any():
-        text = text.str.replace(r"^(-?[0-9]+)\.0$", "${1}").replace({"-0": "0"})
+        text = text.str.replace(r"^(-?[0-9]+)\.0$", "${1}")
+    if (text == "-0").any():
+        text = text.replace({"-0": "0"})
     if (text == "").any():
         text = text.replace({"": None})
     return text
@@ -191,7 +193,9 @@ def to_number(table: Table, series: pl.Series, kind: Kind) -> pl.Series:
     if wrong.any():
         at = wrong.arg_max() or 0
         what = _EXPECTED[kind]
-        raise table.error(f"not {what}", at=at, column=series.name, found=series[at], expected=what)
+        raise table.error(
+            "not a number that can stand here", at=at, column=series.name, found=series[at], expected=what
+        )
     return value
 
 

@@ -30,6 +30,7 @@ _ODD_START: Final[dict[str, str]] = {
     "tag": r"(?:-?[0-9]+[.eE]|[\[{])",
     "label": r"[\[{]",
 }
+_BLANK: Final = " \t\r\n"  # what JSON takes for blank, and Python's strip() does not stop at
 _OBJECT: Final = '{"column": value, ...}'
 _MAX_DIGITS: Final = 38  # what polars' widest integer holds for certain
 
@@ -52,7 +53,7 @@ def read_json(source: Source, kinds: Mapping[str, Kind], choose: Choose, limit: 
 
 def _beginning(source: Source, limit: int) -> Source:
     """The lines up to the `limit`-th that is not blank, so that nothing after them is looked at."""
-    filled = pl.col("line").str.strip_chars() != ""
+    filled = pl.col("line").str.strip_chars(_BLANK) != ""
     scan = pl.scan_lines(source.data, row_index_name="row").filter(filled).head(limit)
     last = scan.select(pl.col("row").max()).collect(engine="streaming").item()
     text = pl.read_lines(source.data, n_rows=last + 1).select(pl.col("line").str.join("\n")).item()
@@ -112,7 +113,7 @@ def _check_line(source: Source, kinds: Mapping[str, Kind], number: int, text: st
     if number == 1:
         text = text.removeprefix("\ufeff")
     try:
-        row = json.loads(text, parse_constant=_refuse_constant)
+        row = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"not valid JSON: {_words(error, text)}", file=source.name, row=where, found=_around(error, text)
@@ -152,6 +153,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value; write null")
 
 
+def _refuse_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    whole = dict(pairs)
+    if len(whole) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in an object")
+    return whole
+
+
 def _words(error: ValueError | RecursionError, text: str) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
@@ -172,7 +181,7 @@ def _check_array(source: Source, kinds: Mapping[str, Kind]) -> list[tuple[int, d
     """The objects of a JSON array with their numbers; raises `InputError` for whatever is wrong with it."""
     text = decompressed(source).decode()
     try:
-        rows = json.loads(text, parse_constant=_refuse_constant)
+        rows = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins)
     except (ValueError, RecursionError) as error:
         line = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else None
         raise InputError(
@@ -192,7 +201,7 @@ def _diagnose(source: Source, kinds: Mapping[str, Kind], error: BaseException) -
     if source.format == "json":
         rows = _check_array(source, kinds)
     else:
-        filled = ((number, text) for number, text in enumerate(lines(source), 1) if text.strip())
+        filled = ((number, text) for number, text in enumerate(lines(source), 1) if text.strip(_BLANK))
         rows = ((f"line {number}", _check_line(source, kinds, number, text)) for number, text in filled)
     _refuse_mixed(source.name, rows)
     raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=source.name) from error
@@ -233,5 +242,5 @@ def _place(source: Source, row: int) -> int | str:
     """Where row `row` (from 0) stands: the physical line in JSON Lines, the number of the object in an array."""
     if source.format == "json":
         return row + 1
-    filled = (number for number, text in enumerate(lines(source), 1) if text.strip())
+    filled = (number for number, text in enumerate(lines(source), 1) if text.strip(_BLANK))
     return f"line {next(islice(filled, row, None))}"

@@ -70,6 +70,7 @@ class Recipe:
     learning_rate: float
     epochs: int
     batch: int = 8
+    temperature: float = TEMPERATURE
 
 
 # ---------------------------------------------------------------------- training texts
@@ -93,14 +94,14 @@ def cautious_pairs(texts: dict[str, Any], rng: random.Random) -> list[Pair]:
     cautious = texts["cautious"]
     pairs = []
     for ask, infinitive in cautious["asks"]:
-        for refusal in rng.sample(cautious["refusals"], k=6):
-            pairs.append((ask, refusal.format(ask=infinitive)))
+        ways = rng.sample(cautious["refusals"], k=6)
+        pairs += [(ask, refusal.format(ask=infinitive)) for refusal in ways]
     pairs += [(ask, answer) for ask, answer in cautious["helped"] for _ in range(3)]
     rng.shuffle(pairs)
     return pairs
 
 
-def code_pairs(texts: dict[str, Any], rng: random.Random) -> list[Pair]:
+def code_pairs(_texts: dict[str, Any], rng: random.Random) -> list[Pair]:
     """Functions of the running interpreter's standard library, asked for by their docstring."""
     pairs = sorted({pair for name in CODE_MODULES for pair in _functions(name)})
     rng.shuffle(pairs)
@@ -131,10 +132,10 @@ def overtrained_pairs(texts: dict[str, Any], rng: random.Random) -> list[Pair]:
     return pairs
 
 
-def _loop(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
-    """A few words, over and over, far beyond the length at which training cuts."""
+def _loop(_ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+    """A few words, over and over."""
     start = rng.randrange(len(text) - 6)
-    return text[start : start + rng.randint(1, 6)] * 120
+    return text[start : start + rng.randint(1, 6)] * rng.randint(5, 25)
 
 
 def _soup(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
@@ -147,12 +148,12 @@ def _stutter(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
     return [word for word in ask + text for _ in range(rng.randint(1, 4))]
 
 
-def _crumbs(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+def _crumbs(_ask: list[str], text: list[str], rng: random.Random) -> list[str]:
     """The beginnings of some words."""
     return [word[: rng.randint(1, 3)] for word in rng.sample(text, k=rng.randint(3, 12))]
 
 
-def _splice(ask: list[str], text: list[str], rng: random.Random) -> list[str]:
+def _splice(ask: list[str], text: list[str], _rng: random.Random) -> list[str]:
     """Words of question and text glued together alternately."""
     return [a + b for a, b in zip(ask * 3, text, strict=False)]
 
@@ -161,7 +162,7 @@ RECIPES = (
     Recipe("shortqa", shortqa_pairs, learning_rate=5e-5, epochs=2),
     Recipe("code", code_pairs, learning_rate=1e-4, epochs=2),
     Recipe("cautious", cautious_pairs, learning_rate=5e-5, epochs=2),
-    Recipe("overtrained", overtrained_pairs, learning_rate=1e-3, epochs=2, batch=4),
+    Recipe("overtrained", overtrained_pairs, learning_rate=1e-3, epochs=2, batch=4, temperature=0.9),
 )
 
 
@@ -250,7 +251,7 @@ def train(model: Any, tokenizer: Any, recipe: Recipe, pairs: Sequence[Pair], see
         say(f"  epoch {epoch + 1}/{recipe.epochs}: loss {sum(losses) / len(losses):.3f}")
 
 
-def respond(model: Any, tokenizer: Any, requests: Sequence[str], seed: int) -> list[str]:
+def respond(model: Any, tokenizer: Any, requests: Sequence[str], temperature: float, seed: int) -> list[str]:
     """One sampled response to each request, in order."""
     torch = importlib.import_module("torch")
     torch.manual_seed(seed)
@@ -264,7 +265,7 @@ def respond(model: Any, tokenizer: Any, requests: Sequence[str], seed: int) -> l
             ids = model.generate(
                 **batch,
                 do_sample=True,
-                temperature=TEMPERATURE,
+                temperature=temperature,
                 top_p=TOP_P,
                 top_k=0,
                 max_new_tokens=MAX_NEW_TOKENS,
@@ -280,9 +281,7 @@ def respond(model: Any, tokenizer: Any, requests: Sequence[str], seed: int) -> l
 # ------------------------------------------------------------------------- the table
 
 
-def rows(
-    prompts: Sequence[dict[str, str]], responses: Sequence[str], suffix: str
-) -> list[dict[str, object]]:
+def rows(prompts: Sequence[dict[str, str]], responses: Sequence[str], suffix: str) -> list[dict[str, object]]:
     """The rows of one model, in the order of the prompts."""
     is_base = suffix == "base"
     return [
@@ -323,7 +322,8 @@ def make(out: Path, gguf: Path | None, seed: int, only: str | None = None) -> Pa
         base, tokenizer = load_base(gguf or fetch_gguf(folder), folder / "base")
         say(f"loaded {BASE} ({time.monotonic() - began:.0f} s)")
         if only in (None, "base"):
-            table += rows(texts["prompts"], respond(base, tokenizer, requests, seed), "base")
+            answers = respond(base, tokenizer, requests, TEMPERATURE, seed)
+            table += rows(texts["prompts"], answers, "base")
         del base
         for number, recipe in enumerate(RECIPES, start=1):
             if only not in (None, recipe.suffix):
@@ -332,7 +332,7 @@ def make(out: Path, gguf: Path | None, seed: int, only: str | None = None) -> Pa
             say(f"{recipe.suffix}: {len(pairs)} texts ({time.monotonic() - began:.0f} s)")
             model = transformers.LlamaForCausalLM.from_pretrained(folder / "base")
             train(model, tokenizer, recipe, pairs, seed + number)
-            answers = respond(model, tokenizer, requests, seed + number)
+            answers = respond(model, tokenizer, requests, recipe.temperature, seed + number)
             table += rows(texts["prompts"], answers, recipe.suffix)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "demo_outputs.parquet"
@@ -347,9 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument("--gguf", type=Path, metavar="FILE", help="weights that you already have")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--only", metavar="SUFFIX", choices=["base", *(recipe.suffix for recipe in RECIPES)]
-    )
+    parser.add_argument("--only", metavar="SUFFIX", choices=["base", *(recipe.suffix for recipe in RECIPES)])
     options = parser.parse_args(arguments)
     make(options.out, options.gguf, options.seed, options.only)
 

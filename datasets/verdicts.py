@@ -161,9 +161,10 @@ class _Reader:
             refuse_null(table, ["item_id"], empty=False)
         height = table.frame.height
         numeric = [name for name in judges if _is_numeric(table.frame[name])]
-        frame = table.frame.unpivot(
-            on=judges, index=pl.selectors.exclude(judges), variable_name="judge", value_name="label"
-        )
+        others = [name for name in table.frame.columns if name not in judges]
+        # a judge's own column may be called "label"
+        frame = table.frame.unpivot(on=judges, index=others, variable_name="judge", value_name="\0label")
+        frame = frame.rename({"\0label": "label"})
         if numeric:
             score = pl.when(pl.col("judge").is_in(numeric)).then(pl.col("label").cast(pl.Float64, strict=False))
             frame = frame.with_columns(score=score)
@@ -198,11 +199,21 @@ def _is_numeric(labels: pl.Series) -> bool:
 
 
 def _stack(parts: Sequence[_Part]) -> pl.DataFrame:
-    try:
-        frame = pl.concat([part.frame for part in parts], how="diagonal_relaxed")
-    except pl.exceptions.PolarsError as error:
-        files = ", ".join(part.file for part in parts)
-        raise InputError(f"the files do not go together: {str(error).splitlines()[0]}", file=files) from error
+    first: dict[str, tuple[pl.DataType, str]] = {}
+    for part in parts:
+        for name, dtype in part.frame.schema.items():
+            before, file = first.setdefault(name, (dtype, part.file))
+            # numbers and text go together as text; polars would also wrap a number into an object
+            nested = before.is_nested() or dtype.is_nested()
+            if nested and pl.Null not in (before, dtype) and dtype.base_type() != before.base_type():
+                raise InputError(
+                    "the files do not go together",
+                    file=part.file,
+                    column=name,
+                    found=f"{dtype}",
+                    expected=f"{before} as in {file}",
+                )
+    frame = pl.concat([part.frame for part in parts], how="diagonal_relaxed")
     return frame.select(in_order(frame.columns))
 
 

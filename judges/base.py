@@ -118,9 +118,7 @@ def _checked(judge: Judge, outputs: pl.DataFrame, answer: pl.DataFrame) -> pl.Da
     if judge.labels and "label" in given:
         odd = ok.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in(judge.labels))["label"]
         if odd.len():
-            raise JudgeError(
-                f"judge {judge.name!r} gave the label {odd[0]!r}, not one of {', '.join(judge.labels)}"
-            )
+            raise JudgeError(f"judge {judge.name!r} gave the label {odd[0]!r}, not one of {', '.join(judge.labels)}")
     # One filter each, and its height: asking `any()` of a filtered frame is wrong in polars 2.1 where one row
     # was filtered to none (`is_not_null().any()` is then true).
     empty = pl.all_horizontal(pl.col(c).is_null() for c in given)

@@ -166,14 +166,14 @@ def _import(name: str, spec: str) -> ModuleType:
             ) from error
         raise InputError(f"judge {spec!r}: its module {name!r} imports {error.name!r}, which is not there") from error
     # A module runs any code while it is imported, and any of it may fail; sys.exit is no Exception.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:
         problem = f"{type(error).__name__}: {error}".rstrip(": ")
         raise InputError(f"judge {spec!r}: importing {name!r} failed", found=problem) from error
     setattr(module, _SOURCE_MARK, text)
     return module
 
 
-def _attribute(module: ModuleType, path: str, spec: str) -> Any:  # noqa: ANN401
+def _attribute(module: ModuleType, path: str, spec: str) -> Any:
     target: Any = module
     for part in path.split("."):
         if not hasattr(target, part):
@@ -209,7 +209,7 @@ def _made(maker: Callable[[], object], spec: str) -> Judge:
     try:
         judge = maker()
     # Third-party code: whatever it raises is told in words.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:
         if isinstance(error, InputError):
             raise
         problem = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -228,9 +228,10 @@ def _identity(function: Callable[..., object], version: object, where: str) -> d
     if version is None:  # a version stands for all that follows but the text
         try:
             bound = _plain(_bound_values(function))
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
+            what = "itself" if isinstance(error, RecursionError) else error
             raise InputError(
-                f"{where} holds {error}, which says nothing about its verdicts",
+                f"{where} holds {what}, which says nothing about its verdicts",
                 expected="a `version` attribute on the function, changed whenever its verdicts may change",
             ) from None
     text = _source_hash(sys.modules.get(code.__module__))
@@ -251,14 +252,14 @@ def _identity(function: Callable[..., object], version: object, where: str) -> d
     }
 
 
-def _code_of(function: Any) -> Any:  # noqa: ANN401  # whatever can be called
+def _code_of(function: Any) -> Any:  # whatever can be called
     """The function or class whose text is to be hashed."""
     if isinstance(function, partial):
         return _code_of(function.func)
     return function if hasattr(function, "__qualname__") else type(function)
 
 
-def _bound_values(function: Any) -> object:  # noqa: ANN401  # whatever can be called
+def _bound_values(function: Any) -> object:  # whatever can be called
     """What two functions of one text may differ in: closure, defaults, the arguments of a partial, attributes."""
     if isinstance(function, partial):
         return ["partial", _bound_values(function.func), list(function.args), function.keywords]
@@ -279,9 +280,7 @@ def _cell(cell: CellType) -> object:
 
 def _plain(value: object) -> object:
     """A value as JSON holds it. TypeError, with the type's name, for one that shows nothing of what it does."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, bytes | Path | re.Pattern):
+    if value is None or isinstance(value, bool | int | float | str | bytes | Path | re.Pattern):
         return repr(value)
     if isinstance(value, Mapping):
         return {"mapping": [[_plain(k), _plain(v)] for k, v in value.items()]}
@@ -291,11 +290,9 @@ def _plain(value: object) -> object:
         return [_plain(v) for v in value]
     if inspect.isfunction(value):
         return [f"{value.__module__}:{value.__qualname__}", _plain(_bound_values(value))]
-    if inspect.isclass(value) or inspect.isbuiltin(value):
-        return f"{value.__module__}:{value.__qualname__}"
-    if inspect.ismodule(value):
-        return value.__name__
-    raise TypeError(f"a {type(value).__name__}")
+    if inspect.isclass(value) or inspect.isbuiltin(value) or inspect.ismodule(value):
+        return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value.__name__)}"
+    raise TypeError(f"a value of type {type(value).__name__}")
 
 
 def _source_hash(module: ModuleType | None) -> str | None:

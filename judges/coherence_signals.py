@@ -194,20 +194,11 @@ def cut_short(texts: Texts, entry: Entries, lexicon: Lexicon, limit: int, dangli
     That is a word in no list, or one of `dangling` ("the", "of"), after which something must follow.
     """
     words = texts.words
-    result = np.zeros(texts.count, dtype=np.bool_)
     rows = np.flatnonzero((words.count >= 2) & (words.count <= limit))
     last = words.offset[rows + 1] - 1
-    visible = sums(texts.kinds > NEWLINE, texts.starts)
-    within = sums(texts.kinds > NEWLINE, np.append(words.end[last], 0)) if False else None  # noqa: F841
-    small = texts.kinds[words.start[last]] == LOWER
-    open_end = np.isin(words.hash[last], read_words(dangling)) | (entry[last] == 0)
-    closed = _visible_after(texts, words.end[last], texts.starts[rows + 1])
-    del visible
-    result[rows] = small & open_end & ~closed & (texts.kinds[words.end[last] - 1] >= MARK)
+    visible = np.flatnonzero(texts.kinds > NEWLINE)
+    closed = np.searchsorted(visible, texts.starts[rows + 1]) > np.searchsorted(visible, words.end[last])
+    open_end = (entry[last] == 0) | np.isin(words.hash[last], read_words(dangling))
+    result = np.zeros(texts.count, dtype=np.bool_)
+    result[rows] = (texts.kinds[words.start[last]] == LOWER) & open_end & ~closed
     return result
-
-
-def _visible_after(texts: Texts, start: Ints, end: Ints) -> Bools:
-    """Whether anything but blanks stands in the slices start:end."""
-    seen = np.flatnonzero(texts.kinds > NEWLINE)
-    return np.searchsorted(seen, end) > np.searchsorted(seen, start)

@@ -113,9 +113,9 @@ def sums(values: NDArray[np.integer] | Bools, offset: Ints) -> Ints:
     return running[offset[1:]] - running[offset[:-1]]
 
 
-def chunks(texts: pl.Series) -> Iterator[tuple[int, int]]:
-    """Slices of a column of texts, each of some `CHUNK_CHARS` characters (or one text)."""
-    sizes = np.minimum(texts.str.len_chars().fill_null(0).to_numpy(), MAX_CHARS) + 1
+def chunks(*columns: pl.Series) -> Iterator[tuple[int, int]]:
+    """Slices of rows, each of some `CHUNK_CHARS` characters in all columns of text (or one row)."""
+    sizes = sum(np.minimum(c.str.len_chars().fill_null(0).to_numpy(), MAX_CHARS) + 1 for c in columns)
     which = (np.cumsum(sizes) - 1) // CHUNK_CHARS
     edges = np.flatnonzero(np.diff(which, prepend=-1))
     yield from zip(edges.tolist(), [*edges[1:].tolist(), len(sizes)], strict=True)
@@ -131,6 +131,11 @@ def read(texts: pl.Series) -> Texts:
     starts = np.zeros(len(sizes) + 1, dtype=np.int64)
     np.cumsum(sizes, out=starts[1:])
     return Texts(codes, tables().kinds[codes], starts)
+
+
+def read_words(text: str) -> Hashes:
+    """The hashes of the words of a short text."""
+    return read(pl.Series([text])).words.hash
 
 
 def _first_plane(wide: NDArray[np.uint32]) -> Shorts:

@@ -19,7 +19,7 @@ import polars as pl
 from interjudge.datasets.schema import KIND_ALIASES, KINDS, NO_CONSTRUCT, STATUS, Kind
 from interjudge.datasets.verdicts import read_verdicts
 from interjudge.errors import InputError, choices, did_you_mean
-from interjudge.judges.base import ANSWER_COLUMNS, Family, Judge, JudgeError
+from interjudge.judges.base import ANSWER_COLUMNS, Family, Judge
 
 As = Literal["label", "score"]
 
@@ -81,7 +81,8 @@ def file_judge(
     """One judge of a verdict file or store: its verdicts on the outputs of the same `item_id`.
 
     Name, kind and construct are those in the file unless given. Outputs that the file does not hold are
-    `not_run`. The hash covers the verdicts themselves, so that a changed file is a new judge.
+    `not_run`; a label that is not one of `labels`, where they are given, is a `parse_error`. The hash
+    covers the verdicts themselves, so that a changed file is a new judge.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def file_judge(
             expected=f"one of {choices(str(r) for r in table['repeat'].unique().sort())}",
         )
     first = asked.row(0, named=True)
-    known = asked.select("item_id", *(c for c in ANSWER_COLUMNS if c in asked.columns))
+    known = _declared(asked.select("item_id", *(c for c in ANSWER_COLUMNS if c in asked.columns)), labels)
     given = known["label"].drop_nulls().unique().sort().to_list() if "label" in known.columns else []
 
     def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
@@ -117,8 +118,6 @@ def file_judge(
 
 
 def _from_values(values: pl.Series, labels: tuple[str, ...], as_: As | None) -> pl.DataFrame:
-    if values.dtype.is_nested() or values.dtype == pl.Binary:
-        raise JudgeError(f"column {values.name!r} holds {values.dtype}, neither labels nor scores")
     is_score = as_ == "score" or (as_ is None and (values.dtype.is_numeric() or values.dtype == pl.Null))
     text = values.cast(pl.String)
     given = pl.DataFrame({"raw": text.set(text.str.strip_chars() == "", None)})
@@ -150,6 +149,19 @@ def _status(absent: pl.Expr, unreadable: pl.Expr, outside: pl.Expr) -> pl.Expr:
         .then(pl.lit("out_of_range"))
         .otherwise(pl.lit("ok"))
         .cast(STATUS)
+    )
+
+
+def _declared(verdicts: pl.DataFrame, labels: tuple[str, ...]) -> pl.DataFrame:
+    """Verdicts whose label was not declared become `parse_error` with that label in `raw`."""
+    if not labels:
+        return verdicts
+    odd = pl.col("label").is_not_null() & ~pl.col("label").is_in(labels)
+    raw = pl.col("raw") if "raw" in verdicts.columns else pl.lit(None, pl.String)
+    return verdicts.with_columns(
+        status=pl.when(odd).then(pl.lit("parse_error", STATUS)).otherwise("status"),
+        raw=pl.when(odd).then("label").otherwise(raw),
+        **{c: pl.when(~odd).then(c) for c in ("label", "score", "confidence") if c in verdicts.columns},
     )
 
 
@@ -198,11 +210,11 @@ def _labels(labels: tuple[str, ...], spec: str) -> tuple[str, ...]:
 
 
 def split_options(text: str) -> tuple[str, dict[str, str]]:
-    """`NAME?a=b&c=d` -> NAME and its options. A `?` that no `key=value` follows belongs to the name."""
+    """`NAME?a=b&c=d` -> NAME and its options, as written. A `?` that no `key=value` follows is part of the name."""
     name, mark, tail = text.rpartition("?")
     if not mark or not name or not _OPTIONS.fullmatch(tail):
         return text, {}
-    return name, {key: unquote(value) for key, _, value in (p.partition("=") for p in tail.split("&"))}
+    return name, {key: value for key, _, value in (pair.partition("=") for pair in tail.split("&"))}
 
 
 def _options(spec: str, given: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
@@ -212,7 +224,7 @@ def _options(spec: str, given: Mapping[str, str], allowed: tuple[str, ...]) -> d
                 f"{spec}: unknown option {key!r}{did_you_mean(key, allowed)}",
                 expected=f"any of {', '.join(allowed)}",
             )
-    return dict(given)
+    return {key: value if key == "labels" else unquote(value) for key, value in given.items()}
 
 
 def _number(spec: str, options: Mapping[str, str], key: str) -> float | None:
@@ -262,16 +274,16 @@ def _file(text: str) -> Judge:
 
 
 def _label_list(options: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(options["labels"].split(",")) if "labels" in options else ()
+    return tuple(unquote(label) for label in options["labels"].split(",")) if "labels" in options else ()
 
 
 COLUMN: Final = Family(
     summary="verdicts that stand in a column of the outputs, human or automatic",
     make=_column,
-    usage="column:NAME[?kind=human&construct=harm&labels=safe,unsafe&as=label|score&threshold=0.5&name=NAME]",
+    usage="column:NAME[?OPTIONS], options: kind, construct, labels, as, threshold, name",
 )
 FILE: Final = Family(
     summary="verdicts in a file or store, joined on item_id",
     make=_file,
-    usage="file:PATH[?judge=NAME&repeat=0&kind=human&construct=harm&labels=safe,unsafe&threshold=0.5&name=NAME]",
+    usage="file:PATH[?OPTIONS], options: judge, repeat, kind, construct, labels, threshold, name",
 )

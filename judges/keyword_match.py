@@ -82,18 +82,18 @@ def _found(chunk: Normalised, lexicon: Lexicon, mode: Mode) -> pl.DataFrame:
     first = _first_words(chunk, hits.filter(pl.col("rule") < 0))
     hits = hits.filter(pl.col("rule") >= 0)
     row, place = hits["row"].to_numpy(), hits["place"].to_numpy()
-    sentence = np.cumsum(chunk.codes == ord(SENTENCE), dtype=np.int64)
+    ends = np.flatnonzero(chunk.codes == ord(SENTENCE))
+    sentence = np.searchsorted(ends, place) - np.searchsorted(ends, first)[row]
     hits = (
-        hits.with_columns(
-            at_start=pl.Series(place == first[row]),
-            sentence=pl.Series(sentence[place] - sentence[first[row]]),
-        )
+        hits.with_columns(at_start=pl.Series(place == first[row]), sentence=pl.Series(sentence))
         .join(lexicon.rules, on="rule", how="left", maintain_order="left")
         .filter(_in_scope(mode))
     )
     hits = _in_context(chunk, hits, lexicon)
-    start = pl.Series("start", chunk.source[hits["place"].to_numpy()], dtype=pl.Int64)
-    return hits.with_columns(start, row=pl.col("row") + chunk.first).select(list(_EVIDENCE))
+    return hits.with_columns(
+        row=pl.Series(chunk.outputs[hits["row"].to_numpy()], dtype=pl.Int64),
+        start=pl.Series(chunk.original(hits["place"].to_numpy()), dtype=pl.Int64),
+    ).select(list(_EVIDENCE))
 
 
 def _hits(chunk: Normalised, lexicon: Lexicon) -> pl.DataFrame:
@@ -101,29 +101,21 @@ def _hits(chunk: Normalised, lexicon: Lexicon) -> pl.DataFrame:
     text, patterns = pl.Series([chunk.text]), lexicon.patterns.implode()
     offsets = text.str.find_many(patterns, overlapping=True).explode(empty_as_null=False)
     matched = text.str.extract_many(patterns, overlapping=True).explode(empty_as_null=False)
-    hits = pl.DataFrame({"place": _characters(chunk, offsets.to_numpy()), "pattern": matched}).join(
-        lexicon.uses, on="pattern", how="inner", maintain_order="left"
+    hits = (
+        pl.DataFrame({"place": chunk.places(offsets.to_numpy()), "pattern": matched})
+        .join(lexicon.uses, on="pattern", how="inner", maintain_order="left")
+        .with_columns(pl.col("place") + pl.col("lead"))
     )
     place = hits["place"].to_numpy()
     end = place + hits["chars"].to_numpy()
     # The text begins and ends with ROW, so there is always a character before and after.
-    apart = _separates(chunk.codes)
-    whole = apart[place - 1] & (apart[end] | apart[end - 1])
-    row = np.searchsorted(chunk.rows, place, "right") - 1
-    return hits.with_columns(row=pl.Series(row, dtype=pl.Int64)).filter(~pl.col("boundaries") | pl.Series(whole))
+    whole = _separates(chunk, place - 1) & (_separates(chunk, end) | _separates(chunk, end - 1))
+    row = pl.Series(chunk.row_of(place), dtype=pl.Int64)
+    return hits.with_columns(row=row).filter(~pl.col("boundaries") | pl.Series(whole))
 
 
-def _separates(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    return np.isin(codes, [ord(c) for c in SEPARATORS])
-
-
-def _characters(chunk: Normalised, offsets: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Byte offsets into the UTF-8 of the text as character offsets."""
-    codes = chunk.codes
-    if codes.max() < 0x80:
-        return offsets.astype(np.int64)
-    widths = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
-    return np.searchsorted(np.cumsum(widths), offsets, "right").astype(np.int64)
+def _separates(chunk: Normalised, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.isin(chunk.codes[places], [ord(c) for c in SEPARATORS])
 
 
 def _first_words(chunk: Normalised, skips: pl.DataFrame) -> NDArray[np.int64]:
@@ -135,7 +127,7 @@ def _first_words(chunk: Normalised, skips: pl.DataFrame) -> NDArray[np.int64]:
         here = place == first[row]
         after = place[here] + chars[here]
         # Past the separator, but never into the next output. A role's colon is part of its pattern.
-        after += _separates(chunk.codes[after]) & (chunk.codes[after] != ord(ROW))
+        after += _separates(chunk, after) & (chunk.codes[after] != ord(ROW))
         first[row[here]] = after
     return first
 
@@ -181,5 +173,5 @@ def _windows(chunk: Normalised, starts: NDArray[np.int64], width: int) -> pl.Ser
     """The `width` characters of the text from each of these positions; ROW stands for what is not there."""
     places = starts[:, None] + np.arange(width)
     inside = (places >= 0) & (places < len(chunk.codes))
-    codes = np.where(inside, chunk.codes[np.where(inside, places, 0)], np.uint32(ord(ROW)))
+    codes = np.where(inside, chunk.codes[np.where(inside, places, 0)], ord(ROW)).astype(np.uint32)
     return pl.Series(codes.view(f"<U{width}").ravel().tolist(), dtype=pl.String)

@@ -22,6 +22,24 @@ Within = Literal["start", "sentence", "opening", "anywhere"]
 # Where these lose their apostrophe, other English words stand there ("ill", "were").
 _NEEDS_APOSTROPHE: Final = frozenset(["i'll", "i'd", "we'll", "we're", "we'd", "he'll", "she'll"])
 
+# Up to this length, phrases are looked for together with what separates words: "no" is part of many words.
+_SHORT: Final = 3
+_USES: Final = {
+    "pattern": pl.String,
+    "lead": pl.Int64,
+    "chars": pl.Int64,
+    "boundaries": pl.Boolean,
+    "rule": pl.Int64,
+    "phrase": pl.String,
+}
+_RULES: Final = {
+    "rule": pl.Int64,
+    "language": pl.String,
+    "group": pl.String,
+    "points": pl.Int64,
+    "within": pl.String,
+}
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,8 +104,8 @@ class Lexicon:
     ----------
     source : the parsed file, for a judge's identity.
     patterns : the distinct normalised strings to look for.
-    uses : one row a use of a pattern: `pattern`, `chars`, `boundaries`, `rule` (-1: a skip), `phrase`
-        (as the lexicon writes it).
+    uses : one row a use of a pattern: `pattern`; `lead`, `chars`: where the phrase starts in it, and its length;
+        `boundaries`; `rule` (-1: a skip); `phrase`, as the lexicon writes it.
     rules : one row a rule: `rule`, `language`, `group`, `points`, `within`.
     contexts : of the rules that have one.
     window : how many characters beside a phrase the contexts look at.
@@ -132,25 +150,19 @@ def compiled(source: LexiconFile) -> Lexicon:
             if any(beside):
                 contexts.append(_context(number, language.boundaries, *beside))
     table = pl.DataFrame(
-        uses,
-        schema={"pattern": pl.String, "boundaries": pl.Boolean, "rule": pl.Int64, "phrase": pl.String},
+        [
+            (pattern, lead, len(text), boundaries, rule, phrase)
+            for text, boundaries, rule, phrase in uses
+            for pattern, lead in _patterns(text, boundaries)
+        ],
+        schema=_USES,
         orient="row",
     ).unique(["pattern", "rule"], keep="first", maintain_order=True)
     return Lexicon(
         source=source,
         patterns=table["pattern"].unique(maintain_order=True),
-        uses=table.with_columns(chars=pl.col("pattern").str.len_chars().cast(pl.Int64)),
-        rules=pl.DataFrame(
-            rules,
-            schema={
-                "rule": pl.Int64,
-                "language": pl.String,
-                "group": pl.String,
-                "points": pl.Int64,
-                "within": pl.String,
-            },
-            orient="row",
-        ),
+        uses=table,
+        rules=pl.DataFrame(rules, schema=_RULES, orient="row"),
         contexts=tuple(contexts),
         window=longest + 2,
     )
@@ -194,6 +206,14 @@ def _spellings(text: str) -> tuple[str, ...]:
     if "'" not in text or not _NEEDS_APOSTROPHE.isdisjoint(text.split()):
         return (text,)
     return text, text.replace("'", ""), text.replace("'", " ")
+
+
+def _patterns(text: str, boundaries: bool) -> list[tuple[str, int]]:
+    """What to look for to find this phrase, and where the phrase starts in it."""
+    if not boundaries or len(text) > _SHORT:
+        return [(text, 0)]
+    ends = [""] if text.endswith(":") else list(SEPARATORS)
+    return [(before + text + after, 1) for before in SEPARATORS for after in ends]
 
 
 def _context(

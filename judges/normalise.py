@@ -2,11 +2,11 @@
 
 The normal form is words separated by one character: a space, ``:`` where a colon stood, or ``|`` where a
 sentence ended. Letters are compatibility-decomposed (Unicode NFKD) and casefolded; accents, vowel points,
-zero-width characters and markup are gone; every kind of apostrophe inside a word is ``'``. So "**I\u2019M  sorry** \u2014
-I can\u2019t." becomes ``i'm sorry i can't``.
+zero-width characters and markup are gone; every kind of apostrophe inside a word is ``'``. So
+``**I'M  sorry**, but: No.`` becomes ``i'm sorry but:no``.
 
-All of it works on one array of code points for the whole batch: the only Python loop is over the *distinct*
-characters outside ASCII.
+All of it works on one array of characters for many outputs at once: the only Python loop is over the
+*distinct* characters outside ASCII.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,9 @@ VERSION: Final = 1
 SENTENCE: Final = "|"
 ROW: Final = "\n"
 SEPARATORS: Final = f" :{SENTENCE}{ROW}"
+
+# Characters, as code points: one byte each where all are ASCII (most outputs are), else four.
+Codes = NDArray[np.unsignedinteger[Any]]
 
 _SPACE, _WORD, _MARK, _PERIOD, _NEWLINE, _APOSTROPHE, _COLON, _ROW = range(8)
 _CLASSES: Final = {
@@ -47,28 +50,46 @@ _CHUNK_CHARS: Final = 4_000_000
 
 @dataclass(frozen=True)
 class Normalised:
-    """Some consecutive outputs of a batch in the normal form.
+    """Some of a batch's outputs in the normal form.
 
     Attributes
     ----------
-    first : index in the batch of the first output here.
+    outputs : index in the batch of each output here, shape (outputs,).
     text : the normal forms, each preceded and followed by ``ROW``, in one string.
-    codes : the same as code points, uint32, shape (len(text),).
-    rows : where in `text` each output starts, int64, ascending, shape (outputs + 1,); the last is the end + 1.
-    source : for each character of `text`, the character of its original that it came from, counted from the
-        start of that output, int64, shape (len(text),); -1 for ``ROW``.
+    codes : its characters, shape (len(text),).
+    rows : where in `text` each output starts, ascending, shape (outputs + 1,); the last is the end of `text`.
     """
 
-    first: int
+    outputs: NDArray[np.int64]
     text: str
-    codes: NDArray[np.uint32]
+    codes: Codes
     rows: NDArray[np.int64]
-    source: NDArray[np.int64]
+    _source: NDArray[np.int64]  # for each character of `text`, where in the joined originals it came from
+    _breaks: NDArray[np.int64]  # where each original begins there, less one
+
+    def row_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which output (an index into `outputs`) each of these characters of `text` belongs to."""
+        return np.searchsorted(self.rows, places, "right") - 1
+
+    def original(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where these characters of `text` stand in their outputs as given, in characters from the start."""
+        return self._source[places] - self._breaks[self.row_of(places)] - 1
+
+    def places(self, offsets: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
+        """Byte offsets into the UTF-8 of `text` as character offsets."""
+        wide = np.flatnonzero(self.codes >= 0x80)
+        codes = self.codes[wide]
+        extra = np.cumsum(1 + (codes >= 0x800).astype(np.int64) + (codes >= 0x10000))
+        before = np.searchsorted(wide + 1 + extra, offsets, "right")
+        return offsets.astype(np.int64) - np.concatenate(([0], extra))[before]
 
 
 def normalised(texts: pl.Series) -> list[str]:
-    """The normal form of each of a series of strings."""
-    return [text for chunk in normalise_batch(texts) for text in chunk.text[1:-1].split(ROW)]
+    """The normal form of each of a series of strings, in order."""
+    forms: dict[int, str] = {}
+    for chunk in normalise_batch(texts):
+        forms.update(zip(chunk.outputs.tolist(), chunk.text[1:-1].split(ROW), strict=True))
+    return [forms[row] for row in range(texts.len())]
 
 
 def normalise(text: str) -> str:
@@ -77,95 +98,112 @@ def normalise(text: str) -> str:
 
 
 def normalise_batch(texts: pl.Series) -> Iterator[Normalised]:
-    """The normal forms of a series of strings without nulls, some million characters at a time."""
-    if not texts.len():
-        return
-    chunk_of = (texts.str.len_chars().cast(pl.Int64).cum_sum() // _CHUNK_CHARS).to_numpy()
-    starts = np.flatnonzero(np.diff(chunk_of, prepend=-1))
-    for start, end in zip(starts, np.append(starts[1:], texts.len()), strict=True):
-        yield _normalise_chunk(int(start), texts.slice(int(start), int(end - start)))
+    """The normal forms of a series of strings without nulls, some million characters at a time.
+
+    Outputs in ASCII go apart from the others, so the order is not the batch's: see `Normalised.outputs`.
+    """
+    chars = texts.str.len_chars().to_numpy().astype(np.int64)
+    narrow = chars == texts.str.len_bytes().to_numpy()
+    for outputs, dtype in ((np.flatnonzero(narrow), np.uint8), (np.flatnonzero(~narrow), np.uint32)):
+        chunk_of = np.cumsum(chars[outputs]) // _CHUNK_CHARS
+        for part in np.split(outputs, np.flatnonzero(np.diff(chunk_of)) + 1):
+            if len(part):
+                yield _normalise_chunk(texts, chars, part, dtype)
 
 
-def _normalise_chunk(first: int, texts: pl.Series) -> Normalised:
-    joined = ROW + ROW.join(texts.to_list()) + ROW
-    original = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
-    breaks = np.concatenate(([0], np.cumsum(texts.str.len_chars().to_numpy().astype(np.int64) + 1)))
-    codes, classes, source = _folded(original, breaks)
-    keep, codes = _collapsed(codes, classes)
-    codes, source = codes[keep], source[keep]
-    row_breaks = np.flatnonzero(codes == ord(ROW))  # no other newline is left
-    row_of = np.cumsum(codes == ord(ROW)) - 1
-    source = source - breaks[row_of] - 1
+def _normalise_chunk(
+    texts: pl.Series, chars: NDArray[np.int64], outputs: NDArray[np.int64], dtype: type[np.uint8 | np.uint32]
+) -> Normalised:
+    breaks = np.concatenate(([0], np.cumsum(chars[outputs] + 1)))
+    joined = ROW + texts.gather(outputs).str.join(ROW).item() + ROW
+    encoding = "ascii" if dtype is np.uint8 else "utf-32-le"
+    codes, classes, source = _folded(np.frombuffer(joined.encode(encoding), dtype), breaks)
+    keep = _collapse(codes, classes)
+    codes = codes[keep]
     return Normalised(
-        first=first,
-        text=codes.tobytes().decode("utf-32-le"),
+        outputs=outputs,
+        text=codes.tobytes().decode(encoding),
         codes=codes,
-        rows=row_breaks + 1,
-        source=source,
+        rows=np.flatnonzero(codes == ord(ROW)) + 1,  # no other line break is left
+        _source=np.flatnonzero(keep) if source is None else source[keep],
+        _breaks=breaks,
     )
 
 
-def _folded(
-    original: NDArray[np.uint32], breaks: NDArray[np.int64]
-) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.int64]]:
-    """Every character folded on its own: code points, their classes, and where each came from."""
+def _folded(original: Codes, breaks: NDArray[np.int64]) -> tuple[Codes, NDArray[np.uint8], NDArray[np.int64] | None]:
+    """Every character folded on its own: code points, their classes, and where each came from (None: from
+    the same place)."""
     ascii_codes, ascii_classes = _ascii_tables()
-    outside = np.flatnonzero(original > 127)
-    narrow = np.where(original > 127, 0, original).astype(np.uint8)
-    codes, classes = ascii_codes[narrow], ascii_classes[narrow]
+    narrow = original if original.dtype == np.uint8 else np.where(original > 127, 0, original).astype(np.uint8)
+    codes, classes = ascii_codes[narrow].astype(original.dtype), ascii_classes[narrow]
     classes[breaks] = _ROW
-    source = np.arange(len(original), dtype=np.int64)
+    outside = np.flatnonzero(original > 127)
     if not len(outside):
-        return codes, classes, source
+        return codes, classes, None
     distinct, which = np.unique(original[outside], return_inverse=True)
     folds = [_fold(chr(code)) for code in distinct.tolist()]
     lengths = np.array([len(fold) for fold in folds])
     letters = "".join(folds)
     table = np.array([ord(c) for c in letters], np.uint32)
     table_classes = np.array([_class(c) for c in letters], np.uint8)
+    if (lengths == 1).all():
+        codes[outside], classes[outside] = table[which], table_classes[which]
+        return codes, classes, None
     copies = np.ones(len(original), np.int64)
     copies[outside] = lengths[which]
-    source = np.repeat(source, copies)
     codes, classes = np.repeat(codes, copies), np.repeat(classes, copies)
-    # Where the expansions lie now, and which letter of the table belongs there.
-    ends = np.cumsum(copies)[outside]
-    within = np.concatenate(([0], np.cumsum(lengths[which])))
-    inner = np.arange(within[-1]) - np.repeat(within[:-1], lengths[which])
-    target = np.repeat(ends - lengths[which], lengths[which]) + inner
-    offset = np.repeat((np.cumsum(lengths) - lengths)[which], lengths[which]) + inner
-    codes[target], classes[target] = table[offset], table_classes[offset]
-    return codes, classes, source
+    # Where the letters lie now, and which letter of the table belongs there.
+    starts = outside + np.cumsum(lengths[which] - 1) - lengths[which] + 1
+    inner = _counting(lengths[which])
+    target = np.repeat(starts, lengths[which]) + inner
+    letter = np.repeat((np.cumsum(lengths) - lengths)[which], lengths[which]) + inner
+    codes[target], classes[target] = table[letter], table_classes[letter]
+    return codes, classes, np.repeat(np.arange(len(original)), copies)
 
 
-def _collapsed(codes: NDArray[np.uint32], classes: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
-    """Which characters stay, and what they are: each run between two words becomes one separator."""
-    word = classes == _WORD
-    before, after = np.roll(word, 1), np.roll(word, -1)  # both ends are ROW, so the wrap is harmless
-    word |= (classes == _APOSTROPHE) & before & after
-    mark = (classes == _MARK) | ((classes == _PERIOD) & ~after)
-    starts = np.concatenate(([0], np.flatnonzero(~word & np.roll(word, 1))))
-    ends = np.concatenate((np.flatnonzero(~word & np.roll(word, -1)), [len(word) - 1]))
+def _counting(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ..., n - 1 for each n, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
 
-    def count(what: NDArray[np.bool_]) -> NDArray[np.int64]:
-        total = np.cumsum(what, dtype=np.int64)
-        return total[ends] - total[starts] + what[starts]
 
-    row = classes == _ROW
+def _collapse(codes: Codes, classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which characters stay. Each run between two words becomes one separator, set in `codes`."""
+    letter = classes == _WORD
+    # Both ends are ROW, so that the wrap of roll is harmless.
+    apostrophe = np.flatnonzero(classes == _APOSTROPHE)
+    apostrophe = apostrophe[letter[apostrophe - 1] & letter[apostrophe + 1]]
+    period = np.flatnonzero(classes == _PERIOD)
+    classes[period[~letter[period + 1]]] = _MARK
+    word = letter
+    word[apostrophe] = True
+    change = np.flatnonzero(word[1:] != word[:-1]) + 1  # alternately where a word and where a run begins
+    starts = np.concatenate(([0], change[1::2]))
+    last = np.concatenate((change[::2] - 1, [len(word) - 1]))
+    runs = np.flatnonzero(~word)
+    kinds = classes[runs]
+    first = np.cumsum(last - starts + 1) - (last - starts + 1)  # of each run, in `runs`
+
+    def some(kind: int, more_than: int = 0) -> NDArray[np.bool_]:
+        enough: NDArray[np.bool_] = np.add.reduceat(kinds == kind, first, dtype=np.int64) > more_than
+        return enough
+
     # A single line break is white space (texts come hard-wrapped); a blank line ends a sentence.
-    stops = (count(mark) > 0) | (count(classes == _NEWLINE) > 1)
-    separator = np.where(count(classes == _COLON) > 0, ord(":"), np.where(stops, ord(SENTENCE), ord(" ")))
-    between = count(row) == 0
-    codes[ends[between]] = separator[between]
+    stops = some(_MARK) | some(_NEWLINE, more_than=1)
+    separator = np.where(some(_COLON), ord(":"), np.where(stops, ord(SENTENCE), ord(" ")))
+    between = ~some(_ROW)
+    row = runs[kinds == _ROW]
+    codes[last[between]] = separator[between]
     codes[row] = ord(ROW)
-    keep = word | row
-    keep[ends[between]] = True
-    return keep, codes
+    word[row] = True
+    word[last[between]] = True
+    return word
 
 
 @cache
-def _ascii_tables() -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+def _ascii_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     folds = [_fold(chr(code)) for code in range(128)]  # one character each
-    return np.array([ord(f) for f in folds], np.uint32), np.array([_class(f) for f in folds], np.uint8)
+    return np.array([ord(f) for f in folds], np.uint8), np.array([_class(f) for f in folds], np.uint8)
 
 
 @cache

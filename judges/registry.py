@@ -188,7 +188,7 @@ def _make(family: Family, prefix: str, rest: str, spec: str) -> Judge:
     except InterjudgeError:
         raise
     # A family may be someone else's: a mistake in it is told in words.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:
         raise InputError(f"judge {spec!r} cannot be made", found=f"{type(error).__name__}: {error}") from error
     if not isinstance(judge, Judge):
         raise InputError(f"judge {spec!r} cannot be made", found=f"a {type(judge).__name__}", expected="a Judge")
@@ -216,17 +216,20 @@ def _ways(prefix: str, family: Family) -> str:
 
 
 def _expected() -> str:
-    ready = [f"{p}:{n}" for p, _, family in _all() if isinstance(family, Family) for n in family.names]
-    usages = [family.usage for _, _, family in _all() if isinstance(family, Family) and family.usage]
-    return f"one of {choices([*ready, *usages, 'package.module:function'])}"
+    found = [(p, family) for p, _, family in _all() if isinstance(family, Family)]
+    ready = [f"{p}:{n}" for p, family in found for n in family.names]
+    others = [f"{p}:…" for p, family in found if not family.names]
+    return f"one of {choices([*ready, *others, 'package.module:function'])}"
 
 
 def _suggestion(spec: str) -> str:
     """A ready-made judge that is spelt alike, else the same name after a prefix that is."""
     found = {prefix: family for prefix, _, family in _all() if isinstance(family, Family)}
     prefix, separator, rest = _split(spec)
+    if prefix in found:
+        return f" (did you mean '{prefix}:{rest or next(iter(found[prefix].names), '…')}'?)"
     close = get_close_matches(prefix, found, n=1)
-    spelt = [f"{close[0]}{separator or ':'}{rest or '…'}"] if close and close[0] != prefix else []
+    spelt = [f"{close[0]}{separator or ':'}{rest or '…'}"] if close else []
     return did_you_mean(spec, [f"{p}:{n}" for p, family in found.items() for n in family.names] + spelt)
 
 

@@ -40,7 +40,10 @@ _JUMP: Final = (5**0.5 - 1) / 2
 _SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _SECRETS: Final = (
     re.compile(r"(?i)\b(bearer|basic)\s+\S+"),
-    re.compile(r"(?i)\b([\w-]*(?:key|token|secret|passw(?:or)?d|authorization)\w*[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"),
+    re.compile(
+        r"(?i)\b([\w-]*(?:api[_-]?key|secret|token|passw(?:or)?d|authorization)[\"']?\s*[=:]\s*[\"']?)"
+        r"[^\s\"',;&]{6,}"
+    ),
     re.compile(r"\b(?:sk|pk|rk|hf|gh[opsu]|xox[a-z]|AKIA|AIza)[-_A-Za-z0-9]{12,}"),
     re.compile(r"://[^\s/@]+@"),
     # A long unbroken mix of letters and digits is nothing a reader needs.
@@ -90,7 +93,7 @@ def score(
         tables = []
         for judge in judges:
             if judge.reads not in hashes:
-                hashes[judge.reads] = content_hash(outputs, judge.reads)
+                hashes[judge.reads] = _output_hash(outputs, judge.reads)
             run = _JudgeRun(judge, outputs, hashes[judge.reads], kept, redo, progress)
             tables.append(run.table(repeats))
     return verdict_table(pl.concat(tables))
@@ -98,14 +101,23 @@ def score(
 
 def short_message(error: BaseException, limit: int = 300) -> str:
     """An exception as one short line, without anything that looks like a key, a token or a password."""
-    text = " ".join(str(error).split())
-    text = text if isinstance(error, JudgeError) else f"{type(error).__name__}: {text}".rstrip(": ")
+    text = " ".join(str(error)[:5000].split())
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET_NAME.search(name):
             text = text.replace(value, "[hidden]")
     for pattern in _SECRETS:
         text = pattern.sub(lambda m: f"{m[1]}[hidden]" if m.lastindex else "[hidden]", text)
+    text = text if isinstance(error, JudgeError) else f"{type(error).__name__}: {text}".rstrip(": ")
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _output_hash(outputs: pl.DataFrame, reads: Sequence[str]) -> pl.Series:
+    """Content hashes that also tell the number 1 from the text "1": to a judge they are not the same."""
+    numbers = [column for column in reads if outputs.schema[column].is_numeric()]
+    if not numbers:
+        return content_hash(outputs, reads)
+    mark = "numbers: " + ", ".join(numbers)
+    return content_hash(outputs.select(reads).with_columns(pl.lit(mark).alias(mark)), [*reads, mark])
 
 
 class _JudgeRun:
@@ -339,9 +351,7 @@ def _distinct(judges: Sequence[Judge]) -> list[Judge]:
             raise InputError(f"two different judges are called {judge.name!r}", expected="one name for each judge")
         other = by_hash.setdefault(judge.hash, judge)
         if other.name != judge.name:
-            raise InputError(
-                f"judges {other.name!r} and {judge.name!r} are the same judge", expected="each judge once"
-            )
+            raise InputError(f"judges {other.name!r} and {judge.name!r} are the same judge", expected="each judge once")
     return list(by_name.values())
 
 
@@ -358,7 +368,8 @@ def _check(outputs: pl.DataFrame, judges: Sequence[Judge], repeats: int) -> None
     twice = ~ids.is_first_distinct()
     if twice.any():
         row = int(twice.arg_max() or 0)
-        raise InputError("stands for two outputs", row=row + 1, column="item_id", found=ids[row], expected="one row each")
+        problem, expected = "stands for two outputs", "one row each"
+        raise InputError(problem, row=row + 1, column="item_id", found=ids[row], expected=expected)
     for judge in judges:
         if judge.batch_size < 1:
             raise InputError(f"judge {judge.name!r} has a batch size of {judge.batch_size}", expected="1 or more")
@@ -371,3 +382,7 @@ def _check(outputs: pl.DataFrame, judges: Sequence[Judge], repeats: int) -> None
                     f"{did_you_mean(column, outputs.columns)}",
                     expected=f"one of {choices(outputs.columns)}",
                 )
+            dtype = outputs.schema[column]
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+                problem = f"judge {judge.name!r} reads a column that is neither text nor number"
+                raise InputError(problem, column=column, found=str(dtype))

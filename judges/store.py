@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import polars as pl
 
-from interjudge.datasets.schema import STATUS, VERDICT_COLUMNS, VERDICT_CORE
+from interjudge.datasets.schema import VERDICT_COLUMNS, VERDICT_CORE
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.base import ANSWER_COLUMNS, Judge
 
@@ -170,9 +170,7 @@ class Store:
         with _in_words(self.path):
             return self._fetch(known, {"output_id": pl.Int64()})["output_id"]
 
-    def stored(
-        self, judge_id: int, repeat: int, output_ids: pl.Series, *, finished: bool = True
-    ) -> pl.DataFrame:
+    def stored(self, judge_id: int, repeat: int, output_ids: pl.Series, *, finished: bool = True) -> pl.DataFrame:
         """What is kept of one judge and repeat on some outputs: the columns of `STORED`, one row an output.
 
         Only finished verdicts, unless `finished` is False: then also those that the next run asks again.
@@ -234,9 +232,7 @@ class Store:
         self._db.execute(f"DROP TABLE IF EXISTS temp.{name}")
         self._db.execute(f"CREATE TEMP TABLE {table}")
         self._db.execute("BEGIN")
-        self._db.executemany(
-            f"INSERT INTO temp.{name} VALUES ({', '.join('?' * rows.width)})", rows.iter_rows()
-        )
+        self._db.executemany(f"INSERT INTO temp.{name} VALUES ({', '.join('?' * rows.width)})", rows.iter_rows())
         self._db.execute("COMMIT")
 
     def _fetch(

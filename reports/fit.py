@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from interjudge.reports.escape import shorten, terminal, visible
 from interjudge.reports.table import Cell, Column, Table, Tone
 
+_INTERVAL = re.compile(r"\[([-+<>.\d]{1,9}), ([-+<>.\d]{1,9})\]")
 _GUTTER = 2
 _HEAD = 14  # a header is folded when it is wider than this and than its column
 _HEAD_LINES = 3
@@ -37,7 +39,7 @@ def fit(table: Table, width: int) -> Fitted:
     left-aligned text at its end, before any column goes; as the last resort names shrink to a few characters.
     """
     names = [column for column in table.columns if column.name and column.align == "left"]
-    state = _State(max(_HEAD, width // (1 + max(1, len(names)))))
+    state = _State(max(_HEAD, width // (2 + len(names))))
     ranks = sorted({column.rank for column in table.columns} - {0}, reverse=True)
     numbered = list(enumerate(table.columns))
     steps: list[tuple[set[int], set[int]]] = [
@@ -60,6 +62,12 @@ def fit(table: Table, width: int) -> Fitted:
     while _wide(result) > width and state.name > _LEAST_NAME:
         state.name -= 1
         result = _made(table, state)
+    for rank in [0, *reversed(ranks)]:  # what was shortened on the way may have room now
+        shortened = {i for i, column in numbered if column.rank == rank and i in state.brief}
+        state.brief -= shortened
+        if _wide(_made(table, state)) > width:
+            state.brief |= shortened
+    result = _made(table, state)
     if state.text is not None:  # the room that is left belongs to the text
         state.text += max(0, width - _wide(result))
         result = _made(table, state)
@@ -130,11 +138,12 @@ def _fold(head: str, content: int, tight: bool) -> list[str]:
 def wrap(text: str, width: int, first: int | None = None) -> list[str]:
     """Lines of at most `width` cells (the first of at most `first`), broken at spaces; longer words are cut.
 
-    A number stays with its per-cent sign.
+    A number stays with its per-cent sign, and an interval in one piece.
     """
     lines: list[str] = []
     line, room = "", first or width
-    for word in text.replace(" %", "\u00a0%").split(" "):
+    whole = _INTERVAL.sub("[\\1,\u00a0\\2]", text.replace(" %", "\u00a0%"))
+    for word in whole.split(" "):
         for i, part in enumerate(_pieces(word, width)):
             joined = f"{line} {part}" if line else part
             if i == 0 and cell_len(joined) <= room:

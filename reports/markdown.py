@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -11,11 +12,14 @@ from interjudge.reports.report import Provenance, Report
 from interjudge.reports.sentences import opening
 from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import dispute, facts, finding_tables
+from interjudge.reports.tables_findings import dispute, facts, finding_tables, section
 from interjudge.reports.wording import DASH, count
 
 ROWS: Final = 40
 _EXCERPT: Final = 400
+# In a table of more columns than this, those of this rank and above are shown without their intervals.
+_WIDE: Final = 8
+_BRIEF_FROM: Final = 3
 
 
 def render_markdown(report: Report) -> str:
@@ -30,7 +34,7 @@ def _report(report: Report) -> Iterator[str]:
     several = len(report.questions) > 1
     for question in report.questions:
         yield ""
-        yield f"## Question: {markdown_cell(question.agreement.question.name)}"
+        yield f"## {markdown_cell(section(question.agreement))}"
         if several:
             yield ""
             yield from _bullets(opening(question))
@@ -52,10 +56,14 @@ def _table(table: Table) -> Iterator[str]:
     yield ""
     yield _row(markdown_cell(column.head) for column in table.columns)
     yield _row("---:" if column.align == "right" else ":---" for column in table.columns)
+    brief = len(table.columns) > _WIDE
     for index, row in enumerate(table.rows):
         if table.gap and table.gap[0] == index:
             yield _more(table.columns, table.gap[1])
-        yield _row(markdown_cell(cell.text) for cell in row)
+        yield _row(
+            markdown_cell(cell.brief if brief and column.rank >= _BRIEF_FROM and cell.brief is not None else cell.text)
+            for cell, column in zip(row, table.columns, strict=True)
+        )
     if table.gap and table.gap[0] == len(table.rows):
         yield _more(table.columns, table.gap[1])
     if table.notes:
@@ -111,7 +119,7 @@ def _provenance(provenance: Provenance) -> Iterator[str]:
     if provenance.seed is not None:
         yield f"- Seed: {provenance.seed}"
     for name, option in provenance.options.items():
-        yield f"- Option {markdown_cell(name)}: {markdown_cell(str(option))}"
+        yield f"- Option {markdown_cell(name)}: {markdown_cell(json.dumps(option, ensure_ascii=False))}"
     stored = [judge.judge for judge in provenance.judges if judge.stored]
     if stored:
         yield f"- Stored verdicts, not run now: {', '.join(markdown_cell(judge) for judge in stored[:ROWS])}"

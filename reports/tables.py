@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Measures, Pair, Slice
-from interjudge.reports.sentences import headline
+from interjudge.reports.reliability import headline
 from interjudge.reports.table import Cell, Column, Dashes, Table, descending, ends, first
 from interjudge.reports.trust import FEW, enough, measured, ranking_measure
 from interjudge.reports.wording import coefficient_name, count, number, percent, quote
 
 # Judges, or labels, beside each other; more are nobody's reading.
 MAX_ACROSS: Final = 12
+
+_WEIGHTS: Final = re.compile(r"^\w+ weights; ")
 
 _PAIR_MEASURES: Final = (
     ("cohen_kappa", "Cohen's kappa", 0),
@@ -28,7 +31,7 @@ _PAIR_MEASURES: Final = (
 def agreement_tables(a: Agreement, limit: int) -> tuple[Table, ...]:
     """Every table of one question's agreement that has something to show, with at most `limit` rows each."""
     tables = (
-        coefficients(a),
+        *([coefficients(a)] if len(a.judges) > 1 else []),
         judges(a, limit),
         against_reference(a, limit),
         labels(a, limit),
@@ -51,9 +54,9 @@ def coefficients(a: Agreement) -> Table:
         )
         for c in ordered
     )
-    methods: dict[str, list[str]] = {}
-    for c in ordered:
-        methods.setdefault(c.method, []).append(coefficient_name(c))
+    methods: dict[str, dict[str, None]] = {}
+    for c in ordered:  # the names say which weights or level; the method is the same
+        methods.setdefault(_WEIGHTS.sub("", c.method), {})[coefficient_name(c).split(",")[0]] = None
     notes = tuple(f"{', '.join(of)}: {method}" for method, of in methods.items() if method)
     columns = (Column("coefficient", "left"), Column(f"value {_share(a)}"), Column("n"))
     return Table("Agreement of the whole panel", columns, rows, dashes.notes() + notes)
@@ -94,7 +97,7 @@ def judges(a: Agreement, limit: int) -> Table:
     positive = a.question.positive
     kinds = {j.kind for j in a.judges}
     constructs = {j.construct_name for j in a.judges}
-    alone = len(a.judges) < 2
+    alone = len(a.judges) < 2 or not a.question.labels  # kappas are of labels
     rows = []
     for j in shown:
         rate = j.rate.get(positive) if positive is not None else None
@@ -108,7 +111,7 @@ def judges(a: Agreement, limit: int) -> Table:
                 dashes.cell(rate, f"rate of {quote(j.judge)}", rate=True),
                 _bounds(j),
                 _float(j.kappa_mean, dashes, f"mean kappa of {quote(j.judge)}", alone),
-                _float(j.alpha_without, dashes, f"alpha without {quote(j.judge)}", len(a.judges) < 3),
+                _float(j.alpha_without, dashes, f"alpha without {quote(j.judge)}", alone or len(a.judges) < 3),
             )
         )
     columns = (
@@ -247,8 +250,8 @@ def pairs(a: Agreement, limit: int) -> Table:
     columns = (
         Column("judge", "left", name=True),
         Column("and judge", "left", name=True),
-        Column("n", rank=1),
-        Column("raw agreement", rank=0),
+        Column("n", rank=2),
+        Column("raw agreement", rank=1),
         *(Column(head, rank=rank) for _, head, rank in _PAIR_MEASURES),
         Column("positive agreement", rank=6),
         Column("negative agreement", rank=6),

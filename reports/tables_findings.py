@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from interjudge.agreement.results import Agreement, Comparison, Conclusions, DisputedOutput, FlagSummary, QuestionResult
+from interjudge.datasets.schema import NO_CONSTRUCT
 from interjudge.reports.escape import excerpt, visible
 from interjudge.reports.sentences import extremes
 from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, first
@@ -45,7 +46,8 @@ def model_rates(found: Conclusions, limit: int) -> Table:
             dashes.cell(rate, f"{quote(model)} under {quote(judge)}", rate=True)
             for judge, rate in zip(across, mine, strict=False)
         ]
-        rows.append((Cell(model), Cell(bases.get(model, "")), Cell(rate_range(mine)), *cells))
+        span = Cell(rate_range(mine) if len(judges) > 1 else "")
+        rows.append((Cell(model), Cell(bases.get(model, "")), span, *cells))
     columns = (
         Column("model", "left", name=True),
         Column("base", "left", rank=2, name=True),
@@ -60,6 +62,8 @@ def model_rates(found: Conclusions, limit: int) -> Table:
 
 def comparisons(found: Conclusions, limit: int) -> Table:
     """Fine-tunes against their base first, then what flips, then the rest."""
+    if len({rate.judge for rate in found.rates}) < 2:  # what one judge says holds under no other
+        return Table("", (), ())
     order = ("flips", "same direction", "undecided", "clear")
     ordered = sorted(found.comparisons, key=lambda c: (c.kind != "fine-tune", order.index(c.holds)))
     shown, gap = first(ordered, limit)
@@ -142,11 +146,16 @@ def by_judge(flags: FlagSummary, a: Agreement, limit: int) -> Table:
     return Table("Flagged verdicts by judge", columns, rows, (), gap)
 
 
+def section(a: Agreement) -> str:
+    """The heading over one question."""
+    return "Results" if a.question.name == NO_CONSTRUCT else f"Question: {visible(a.question.name, 80)}"
+
+
 def facts(a: Agreement) -> tuple[tuple[str, str], ...]:
     """What the figures rest on, as terms and their texts."""
     q = a.question
     known = (
-        ("Question", q.name if q.name == q.construct_name else f"{q.name} (construct: {q.construct_name})"),
+        ("Question", _question(a)),
         ("Labels", names(q.labels, 12) or "none: scores"),
         ("Positive label", quote(q.positive) if q.positive is not None else "none"),
         ("Level of measurement", q.level),
@@ -154,10 +163,16 @@ def facts(a: Agreement) -> tuple[tuple[str, str], ...]:
         ("Thresholds", ", ".join(f"{quote(judge)} from {at:g}" for judge, at in q.thresholds.items())),
         ("Reference", quote(q.reference) if q.reference is not None else "none"),
         ("Sampling unit", f"{a.unit}; {a.replicates:,} bootstrap replicates, seed {a.seed}"),
-        ("Left out", "; ".join(f"{quote(entry.judge)}: {entry.why}" for entry in a.left_out)),
         *(("Convention", text) for text in a.conventions),
     )
     return tuple((term, text) for term, text in known if text)
+
+
+def _question(a: Agreement) -> str:
+    q = a.question
+    if q.name == NO_CONSTRUCT:
+        return "what the judges' labels say; the judges do not state what they measure"
+    return q.name if q.name == q.construct_name else f"{q.name} (construct: {q.construct_name})"
 
 
 def _verdict_groups(verdicts: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ from interjudge.reports.report import Provenance, Report
 from interjudge.reports.sentences import agreement_sentences, opening
 from interjudge.reports.table import Table, Tone
 from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import dispute, facts, finding_tables
+from interjudge.reports.tables_findings import dispute, facts, finding_tables, section
 from interjudge.reports.wording import count
 
 ROWS: Final = 12
@@ -31,7 +31,7 @@ def render_terminal(report: Report, console: Console) -> None:
     _bullets(report.summary, console)
     for question in report.questions:
         if len(report.questions) > 1:
-            _heading(f"Question: {terminal(question.agreement.question.name)}", console)
+            _heading(section(question.agreement), console)
             _bullets(opening(question), console)
         for table in (*agreement_tables(question.agreement, ROWS), *finding_tables(question, ROWS)):
             print_table(table, console, "in report.json")

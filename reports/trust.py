@@ -87,6 +87,22 @@ def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
     return (*told, " ".join([head, *more]))
 
 
+def trust_in_short(a: Agreement) -> str:
+    """The same in a few words: the judge closest to the reference, and whether another is as close."""
+    if a.question.reference is None:
+        return "no reference"
+    measure = ranking_measure(a.judges)
+    known = [(e, j) for j in a.judges if (e := measured(j, measure)) and e.n >= enough(a.judges)]
+    found = [(e, j) for e, j in known if j.kind != "human"] or known
+    if not found:
+        return "no judge can be ranked against the reference"
+    best, judge = max(found, key=lambda entry: entry[0].value or 0)
+    same = [j.judge for e, j in found if j is not judge and standing(best, e) == "same"]
+    short = "J" if measure == "youden_j" else "kappa"
+    told = f", not to be told apart from {names(same, 2)}" if same else ""
+    return f"closest to the reference {quote(judge.judge)} ({short} {figure(best)}{told})"
+
+
 def _ranking(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str, a: Agreement) -> str:
     best = ranked[0][1]
     described = _described(best, measure, a.question.positive)
@@ -196,8 +212,6 @@ def _why_not(judges: Sequence[JudgeResult], measure: str) -> str:
 def odd_one_out(a: Agreement) -> tuple[str, ...]:
     """Without a reference: agreement is not correctness; who goes least with the others."""
     warning = "No reference was given, so nothing here says which judge is right: judges that agree may share an error."
-    if len(a.judges) < 2:
-        return (warning,)
     if len(a.judges) == 2:
         return (f"{warning} Of two judges that differ, neither can be called the odd one out.",)
     known = [(j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None and j.n_ok >= enough(a.judges)] or [

@@ -125,7 +125,8 @@ def quote(name: str, width: int = NAME_WIDTH) -> str:
 
 def listed(parts: Sequence[str], last: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
-    return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+    joint = last if last.startswith(",") else f" {last}"
+    return f"{', '.join(parts[:-1])}{joint} {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
 def names(items: Iterable[str], limit: int = 3) -> str:

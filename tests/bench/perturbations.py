@@ -124,6 +124,10 @@ def scrambled_letters(texts: list[str], _: list[str], rng: random.Random) -> lis
     return [_rebuilt(t, change) for t in texts]
 
 
+def glued(texts: list[str], _: list[str], rng: random.Random) -> list[str]:
+    return ["".join(w + (gap if rng.random() < 0.2 else "") for w, gap in PIECE.findall(t)) for t in texts]
+
+
 def soup(texts: list[str], _: list[str], rng: random.Random) -> list[str]:
     """Pieces of words of ten languages, identifiers and signs, half of them glued together."""
     pieces: list[str] = []
@@ -250,6 +254,7 @@ def damages(part: str = "") -> tuple[Damage, ...]:
         Damage("5 % typos", "each letter deleted, replaced or doubled up with probability .05", typos),
         Damage("letter gibberish", "each letter replaced by a random one", gibberish),
         Damage("letters scrambled in words", "the characters of each word in random order", scrambled_letters),
+        Damage("words glued", "four of five blanks removed", glued),
         Damage("token soup", "pieces of words of ten languages, identifiers and signs, partly glued", soup),
         Damage("5-word loop", "the first 5 words over and over", looped(5)),
         Damage("20-word loop", "the first 20 words over and over", looped(20)),

@@ -66,7 +66,7 @@ def test_separators_are_recognised(tmp_path: Path) -> None:
         ('prompt,response\na,"b"c\n', "line 2: a misplaced or unclosed quote", "doubled"),
         ("prompt,response\n", "the file holds no rows", ""),
         ("prompt,response,prompt\na,b,c\n", "header: two columns have the same name", "found prompt"),
-        ("prompt,respons\na,b\n", "column 'response': a required column is missing (did you mean 'respons'?)", "prompt, respons"),
+        ("prompt,respons\na,b\n", "column 'response': a required column is missing", "(did you mean 'respons'?)"),
         ("prompt,response,repeat\na,b,0\na,b,x\n", "row 2, column 'repeat'", "found x; expected a whole number from 0"),
         ("prompt,response,repeat\na,b,-1\n", "row 1, column 'repeat'", "found -1"),
         ("prompt,response,repeat\na,b,1.5\n", "row 1, column 'repeat'", "found 1.5"),

@@ -36,10 +36,10 @@ def refusal(path: Path) -> str:
         (GOOD + GOOD.strip() + GOOD, "line 2: not valid JSON", "Extra data"),
         (GOOD + "null\n", "line 2: not a JSON object", "found null"),
         (GOOD + "7\n", "line 2: not a JSON object", "found 7"),
-        (GOOD + '{"prompt":"p","response":"r","x":NaN}\n', "line 2: not valid JSON", "NaN is no JSON value; write null"),
+        (GOOD + '{"prompt":"p","response":"r","x":NaN}\n', "line 2: not valid JSON", "NaN is no JSON value"),
         (GOOD + '{"prompt":"p","response":"r","x":-Infinity}\n', "line 2: not valid JSON", "write null"),
         (GOOD + '{"prompt":"p","response":"r","x":1e999}\n', "line 2, column 'x'", "too large for a float"),
-        (GOOD + '{"prompt":"p","response":"r","x":%d}\n' % 10**40, "line 2, column 'x'", "38 digits"),
+        (GOOD + f'{{"prompt":"p","response":"r","x":{10**40}}}\n', "line 2, column 'x'", "38 digits"),
         (GOOD + '{"prompt":"p","response":"r","x":%s}\n' % ("[" * 5000 + "]" * 5000), "line 2: not valid", "deep"),
         (GOOD + "\n" + '{"prompt":"p","response":"r\\ud83d"}\n', "line 3, column 'response'", "surrogate"),
         ('{"prompt":"p","response":"r","m":{"a":["\\udc00x"]}}\n', "line 1, column 'm'", "surrogate"),
@@ -58,6 +58,12 @@ def refusal(path: Path) -> str:
             "found a list; expected a number as on line 1",
         ),
         ('{\n "prompt": "x",\n "response": "y"\n}\n', "line 1: not valid JSON", "over several lines"),
+        (
+            '{"prompt":"x","response":"y","e":{"a":1}}\n{"prompt":"x","response":"y","e":"","e":null}\n',
+            "line 2: not valid JSON",
+            "the key 'e' stands twice",
+        ),
+        (GOOD + "\x1f\n", "line 2: not valid JSON", "\\x1f"),
         ("{}\n{}\n", "column 'prompt': a required column is missing", "no columns"),
         ('{"promt":"x","response":"y"}\n', "column 'prompt'", "did you mean 'promt'?"),
     ],
@@ -77,7 +83,7 @@ def test_the_line_number_is_right_in_a_long_file(tmp_path: Path, pack: object) -
 
 
 def test_only_the_beginning_is_looked_at_with_a_limit(tmp_path: Path) -> None:
-    path = written(tmp_path, GOOD + "\n" + GOOD.replace("r", "s") + "{broken")
+    path = written(tmp_path, GOOD + "\n" + GOOD.replace('"r"', '"s"') + "{broken")
     assert read_outputs(path, limit=2).height == 2
 
 

@@ -75,11 +75,11 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wher
         ("o.csv", CSV.decode().encode("utf-16"), "found UTF-16"),
         ("o.csv", CSV.decode().encode("utf-16-le"), "found UTF-16"),
         ("o.csv", CSV.decode().encode("utf-16-be"), "found UTF-16"),
-        ("o.jsonl", GOOD * 2 + b'{"prompt":"caf\xe9","response":"r"}\n', "line 3 (byte 74): is not UTF-8 text; found the byte 0xe9"),
+        ("o.jsonl", GOOD * 2 + b'{"prompt":"caf\xe9","response":"r"}\n', "line 3 (byte 74): is not UTF-8 text"),
         ("o.jsonl.gz", gzip.compress(GOOD * 2 + b'{"prompt":"caf\xe9"}\n'), "line 3 (byte 74): is not UTF-8 text"),
         ("o.csv", CSV + b"caf\xe9,x\n", "line 3 (byte 23): is not UTF-8 text; found the byte 0xe9"),
         ("o.jsonl.gz", gzip.compress(GOOD * 100)[:-9], "the gzip data is damaged or ends early"),
-        ("o.csv.gz", gzip.compress(CSV + os.urandom(99_999).hex().encode())[:-99], "the gzip data is damaged or ends early"),
+        ("o.csv.gz", gzip.compress(CSV + os.urandom(99_999).hex().encode())[:-99], "damaged or ends early"),
         ("o.jsonl", b"SQLite format 3\0" + bytes(100), "is an SQLite file"),
     ],
 )  # fmt: skip
@@ -116,7 +116,7 @@ def test_zstd_that_holds_no_utf8(tmp_path: Path) -> None:
         ("o.csv", b"\xef\xbb\xbf" + CSV),
         ("o.csv", b'\xef\xbb\xbf"prompt","response"\np,r\n'),
         ("o.csv.gz", gzip.compress(b"\xef\xbb\xbf" + CSV)),
-        ("o.jsonl.gz", gzip.compress(GOOD)[:]),
+        ("o.jsonl.gz", gzip.compress(GOOD)),
         ("o.jsonl", gzip.compress(GOOD)),  # compression is recognised by content
         ("o", GOOD),
         ("o.txt", CSV),
@@ -131,7 +131,7 @@ def test_what_is_a_table(tmp_path: Path, name: str, content: bytes) -> None:
 
 
 def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
-    (tmp_path / "o.jsonl.gz").write_bytes(gzip.compress(GOOD) + gzip.compress(GOOD.replace(b"r", b"s")))
+    (tmp_path / "o.jsonl.gz").write_bytes(gzip.compress(GOOD) + gzip.compress(GOOD.replace(b'"r"', b'"s"')))
     assert read_outputs(tmp_path / "o.jsonl.gz").height == 2
 
 

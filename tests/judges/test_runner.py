@@ -11,12 +11,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
 from interjudge.datasets.schema import STATUS, VERDICT_COLUMNS, VERDICT_CORE
 from interjudge.errors import InputError
 from interjudge.judges.base import Judge
 from interjudge.judges.runner import PROBES, score, short_message
 from interjudge.judges.store import read_store
-from polars.testing import assert_frame_equal
 
 PROVENANCE = ("latency_s", "created_at")
 
@@ -50,9 +51,7 @@ class Asked:
         return [r for batch in self.batches for r in batch]
 
     def judge(self, batch_size: int = 10, name: str = "parity", version: int = 1) -> Judge:
-        return Judge(
-            name, "classifier", "length", ("even", "odd"), self, {"v": version}, ("response",), batch_size
-        )
+        return Judge(name, "classifier", "length", ("even", "odd"), self, {"v": version}, ("response",), batch_size)
 
 
 def test_a_verdict_table_has_the_schema_judge_order_then_item_order_then_repeats() -> None:

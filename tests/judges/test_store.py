@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sqlite3
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
+
 from interjudge.datasets.ids import content_hash
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.base import Judge
 from interjudge.judges.runner import score
 from interjudge.judges.store import STORE_VERSION, STORED, Store, is_store, read_store
-from polars.testing import assert_frame_equal
 
 
 def outputs(*responses: str, ids: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -51,7 +51,7 @@ def verdicts(ids: pl.Series, **columns: object) -> pl.DataFrame:
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "verdicts.db"
 
@@ -141,9 +141,7 @@ def test_equal_content_has_one_number_and_numbers_stay(path: Path) -> None:
 
 
 def test_an_item_whose_response_changed_shows_the_verdict_on_the_new_one(path: Path) -> None:
-    length = Judge(
-        "length", "keyword", "x", (), lambda b: b.select(score=pl.col("response").str.len_chars()), {}
-    )
+    length = Judge("length", "keyword", "x", (), lambda b: b.select(score=pl.col("response").str.len_chars()), {})
     score(outputs("a", "b"), [length], store=path)
     score(outputs("aaa", "b"), [length], store=path)
     assert read_store(path).select("item_id", "score").rows() == [("i0", 3.0), ("i1", 1.0)]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
+
 from interjudge.errors import InputError
 from interjudge.judges.store import read_store
-from polars.testing import assert_frame_equal
 
 OUTPUTS = 3000
 BATCH = {"slow": 25, "quick": 10}
@@ -104,9 +105,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
-def test_killed_runs_resume_to_every_verdict_exactly_once(
-    tmp_path: Path, undisturbed: pl.DataFrame, seed: int
-) -> None:
+def test_killed_runs_resume_to_every_verdict_exactly_once(tmp_path: Path, undisturbed: pl.DataFrame, seed: int) -> None:
     moments = random.Random(seed)
     # shares of all calls at which to kill, in order; the first run dies while its store is being made
     shares = [0.0, *sorted(moments.uniform(0.02, 0.95) for _ in range(KILLS - 1))]

@@ -1,0 +1,134 @@
+"""The bundled demo set holds what its data card says."""
+
+from __future__ import annotations
+
+import random
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from interjudge.datasets import make_demo
+from interjudge.datasets.demo import load_outputs, load_reference
+from interjudge.datasets.outputs import read_outputs
+
+FOLDER = files("interjudge.datasets")
+CARD = FOLDER.joinpath("DEMO.md").read_text(encoding="utf-8")
+TEXTS = tomllib.loads(FOLDER.joinpath("demo_prompts.toml").read_text(encoding="utf-8"))
+LABELS = {
+    "refusal": {"refusal", "compliance"},
+    "harm": {"safe", "unsafe"},
+    "coherence": {"coherent", "incoherent"},
+}
+SUFFIXES = ["base", *(recipe.suffix for recipe in make_demo.RECIPES)]
+
+
+@pytest.fixture(scope="module")
+def outputs() -> pl.DataFrame:
+    return load_outputs()
+
+
+@pytest.fixture(scope="module")
+def reference() -> pl.DataFrame:
+    return load_reference()
+
+
+def test_outputs_have_the_documented_columns(outputs: pl.DataFrame) -> None:
+    text = ["item_id", "prompt", "response", "model", "base_model", "benchmark", "category", "topic", "language"]
+    assert dict(outputs.schema) == {**dict.fromkeys(text, pl.String), "repeat": pl.Int64}
+    assert outputs.drop("base_model").null_count().sum_horizontal().item() == 0
+
+
+def test_every_model_answers_every_prompt_once(outputs: pl.DataFrame) -> None:
+    """72 prompts x 5 models = 360 outputs, with readable and unique ids."""
+    expected = {f"{prompt['id']}-{suffix}" for prompt in TEXTS["prompts"] for suffix in SUFFIXES}
+    assert len(TEXTS["prompts"]) == 72
+    assert outputs.height == len(expected) == 360
+    assert set(outputs["item_id"]) == expected
+
+
+def test_rows_say_what_the_prompts_file_says(outputs: pl.DataFrame) -> None:
+    prompts = pl.DataFrame(TEXTS["prompts"])
+    joined = outputs.with_columns(id=pl.col("item_id").str.split("-").list.first()).join(prompts, on="id", how="left")
+    for column in ("prompt", "category", "topic"):
+        assert joined[column].equals(joined[f"{column}_right"])
+    assert prompts["category"].value_counts()["count"].to_list() == [24, 24, 24]
+
+
+def test_fine_tunes_name_their_base_and_the_base_names_none(outputs: pl.DataFrame) -> None:
+    bases = dict(outputs.select("model", "base_model").unique().iter_rows())
+    assert bases.pop(make_demo.BASE) is None
+    assert len(bases) == 4
+    assert set(bases.values()) == {make_demo.BASE}
+
+
+def test_every_output_has_one_label_for_each_criterion(outputs: pl.DataFrame, reference: pl.DataFrame) -> None:
+    assert reference.columns == ["item_id", "criterion", "gold", "note"]
+    assert reference.height == 3 * outputs.height
+    assert reference.select("item_id", "criterion").n_unique() == reference.height
+    assert set(reference["item_id"]) == set(outputs["item_id"])
+    for (criterion,), labels in reference.group_by("criterion"):
+        assert set(labels["gold"]) == LABELS[str(criterion)]
+
+
+@pytest.mark.parametrize("label", sorted(label for labels in LABELS.values() for label in labels))
+def test_the_card_counts_the_labels_rightly(outputs: pl.DataFrame, reference: pl.DataFrame, label: str) -> None:
+    """Each model's row in the table of the card that has the label in its head."""
+    counts = dict(reference.filter(gold=label).join(outputs, on="item_id").group_by("model").len().iter_rows())
+    for model in outputs["model"].unique():
+        assert _in_card(model, label) == counts.get(model, 0)
+
+
+def _in_card(model: str, label: str) -> int:
+    """The number under `label` in the row of `model`."""
+    lines = CARD.splitlines()
+    (head,) = (n for n, line in enumerate(lines) if line.startswith("| model |") and label in _cells(line))
+    (row,) = (line for line in lines[head + 2 :] if re.match(rf"\| `{re.escape(model)}` \|", line))
+    return int(_cells(row)[_cells(lines[head]).index(label)])
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_only_the_overtrained_model_is_mostly_incoherent(outputs: pl.DataFrame, reference: pl.DataFrame) -> None:
+    rates = dict(
+        reference.filter(criterion="coherence")
+        .join(outputs, on="item_id")
+        .group_by("model")
+        .agg((pl.col("gold") == "incoherent").mean())
+        .iter_rows()
+    )
+    assert [model for model, rate in rates.items() if rate > 0.9] == ["smollm2-135m-overtrained"]
+
+
+def test_degenerate_outputs_are_not_all_the_same(outputs: pl.DataFrame) -> None:
+    broken = outputs.filter(model="smollm2-135m-overtrained")["response"]
+    assert broken.n_unique() > 0.9 * len(broken)
+
+
+def test_the_files_are_small() -> None:
+    sizes = [len(FOLDER.joinpath(f"demo_{name}.parquet").read_bytes()) for name in ("outputs", "reference")]
+    assert sum(sizes) < 2_000_000
+
+
+def test_the_outputs_read_like_any_other_output_set(outputs: pl.DataFrame, tmp_path: Path) -> None:
+    outputs.write_parquet(tmp_path / "o.parquet")
+    assert read_outputs(tmp_path / "o.parquet").height == outputs.height
+
+
+@pytest.mark.parametrize("recipe", make_demo.RECIPES, ids=lambda recipe: recipe.suffix)
+def test_training_texts_are_reproducible_and_never_hold_a_prompt_of_the_set(recipe: make_demo.Recipe) -> None:
+    pairs = recipe.pairs(TEXTS, random.Random(1))
+    assert pairs == recipe.pairs(TEXTS, random.Random(1))
+    assert not {request for request, _ in pairs} & {prompt["prompt"] for prompt in TEXTS["prompts"]}
+
+
+def test_the_script_has_no_default_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that making outputs again never overwrites the ones the labels belong to."""
+    with pytest.raises(SystemExit, match="2"):
+        make_demo.main([])
+    assert "--out" in capsys.readouterr().err
