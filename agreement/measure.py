@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
+from interjudge.agreement.crosscheck import Check, cross_check
 from interjudge.agreement.intervals import proportion
 from interjudge.agreement.pairwise import all_pairs, kappa_means
 from interjudge.agreement.panel import Panel
@@ -213,4 +214,6 @@ def cross_checked(panel: Panel) -> list[Check]:
     question = panel.question
     if panel.scores is not None:
         raise InputError("--cross-check compares labels; these are scores", expected="--threshold JUDGE=SCORE")
-    return cross_check(panel.codes, len(question.labels), level=question.level, values=question.values)
+    return cross_check(
+        panel.codes, len(question.labels), level=question.level, values=question.values, names=panel.names
+    )

@@ -32,6 +32,11 @@ NAMES = ("heuristic",)
 SAID = 0.25  # a contribution from which on a signal is named in the rationale
 
 
+ASKED_CHARS = 4_000  # of a prompt in which requests are looked for
+_ADDRESS = r"(?:https?://|www\.)[!-~]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+(?:\]\(mailto:[!-~]+)?"
+_MARKER = r"</?s>|<\|\w+\|>|\[/?INST\]|<</?SYS>>"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +44,7 @@ class _Strict(BaseModel):
 class Signal(_Strict):
     """One signal: where it counts (`low`) and convicts (`threshold`), and what it is called in a rationale.
 
-    `usual` and `weight` shrink its rate, `waived_by` names the requests (`asks`) under which it does not
+    `usual` and `weight` shrink its rate, `least` words are needed for it, `waived_by` names the requests (`asks`) under which it does not
     apply, `fixed` says that its figures were not calibrated (yes-or-no signals).
     """
 
@@ -48,6 +53,7 @@ class Signal(_Strict):
     threshold: float
     usual: float = 0.0
     weight: float = 0.0
+    least: int = 0
     waived_by: tuple[str, ...] = ()
     fixed: bool = False
 
@@ -64,7 +70,6 @@ class HeapsSettings(_Strict):
 
 class TruncatedSettings(_Strict):
     limit: int
-    dangling: str
 
 
 class Settings(_Strict):
@@ -91,28 +96,46 @@ def signals(outputs: pl.DataFrame, how: Settings | None = None) -> pl.DataFrame:
     Beside the signals there are `loop_text`, one turn of a loop, and `words`, their number.
     """
     how = how or settings()
-    asked = outputs.select(
-        pl.col("prompt").fill_null("").str.contains(f"(?i){pattern}").alias(name)
-        for name, pattern in how.asks.items()
+    prompts = outputs["prompt"].fill_null("")
+    responses = _cleaned(outputs["response"])
+    shaped = measure.shapes(responses)
+    head = pl.col("prompt").str.slice(0, ASKED_CHARS)
+    asked = prompts.alias("prompt").to_frame().select(
+        head.str.contains(f"(?i){pattern}").alias(name) for name, pattern in how.asks.items()
     )
-    shaped = measure.shapes(outputs["response"])
+    asked = asked.with_columns(pl.col("code") & shaped["code"])  # prose about programs is prose
 
     def one(edges: tuple[int, int]) -> pl.DataFrame:
         part = slice(*edges)
-        texts, prompts = read(outputs["response"][part]), read(outputs["prompt"][part])
-        return measure.measured(texts, prompts, how, shaped[part])
+        return measure.measured(read(responses[part]), read(prompts[part]), how, shaped[part])
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        parts = list(pool.map(one, chunks(outputs["response"], outputs["prompt"])))
+        parts = list(pool.map(one, chunks(responses, prompts)))
     found = pl.concat(parts) if parts else one((0, 0))
     waived = [
-        pl.when(~asked.select(pl.any_horizontal(signal.waived_by))[:, 0]).then(pl.col(name)).alias(name)
+        pl.when(~asked.select(pl.any_horizontal(signal.waived_by)).to_series()).then(pl.col(name)).alias(name)
         for name, signal in how.signals.items()
         if signal.waived_by
     ]
-    loops = outputs["response"].fill_null("").to_frame("text").hstack(found.select("loop_from", "loop_length"))
+    loops = responses.alias("text").to_frame().hstack(found.select("loop_from", "loop_length"))
     turn = loops.select(pl.col("text").str.slice(pl.col("loop_from"), pl.col("loop_length")).alias("loop_text"))
     return found.with_columns(waived).drop("loop_from", "loop_length").hstack(turn)
+
+
+def _cleaned(responses: pl.Series) -> pl.Series:
+    """Responses with one word for each address (its letters and signs are not the text's) and no chat markers."""
+    text = pl.col("text")
+    return (
+        responses.fill_null("")
+        .alias("text")
+        .to_frame()
+        .select(
+            pl.when(text.str.contains_any(["://", "@", "www.", "<", "[/"]))
+            .then(text.str.replace_all(_ADDRESS, "link").str.replace_all(_MARKER, " "))
+            .otherwise(text)
+        )
+        .to_series()
+    )
 
 
 def contributions(values: pl.DataFrame, how: Settings | None = None) -> Floats:
@@ -166,7 +189,7 @@ def identity(how: Settings) -> dict[str, object]:
     """All that decides a verdict: every figure and pattern, the word lists and tables (as digests), the code's version."""
     return {
         "settings": how.model_dump(mode="json"),
-        "patterns": measure.patterns(),
+        "patterns": {**measure.patterns(), "address": _ADDRESS, "marker": _MARKER, "asked_chars": ASKED_CHARS},
         "tables": hashlib.sha256((tables().digest + lexicon().digest).encode()).hexdigest(),
         "threshold": THRESHOLD,
     }

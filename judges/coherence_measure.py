@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from interjudge.judges import coherence_signals as count
-from interjudge.judges.coherence_repeats import WORDS, distinct_words, echo, repeats, unit_mode
+from interjudge.judges.coherence_repeats import WORDS, echo, first_occurrences, repeats, unit_mode
 from interjudge.judges.coherence_text import LOWER, MARK, UPPER, Bools, Floats, Ints, Texts
 from interjudge.judges.coherence_words import Languages, languages, lexicon
 
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
 ENGLISH = 0
 
+SHAPE_CHARS = 20_000  # of a response whose lines are looked at
+
+# A line of a program or of data, from its beginning to its end.
 _CODE_LINE = (
     r"(?m)^[ \t]*(?:"
-    r"(?:async )?def \w+\(.*|class \w+.*[:{]|(?:import|from) [\w.]+(?: import .*| as \w+|;)?$|@\w[\w.]*(?:\(.*)?$|"
-    r"(?:if|elif|for|while|with|except|switch|else if)\b.*[:{]$|(?:else|try|finally|do)\b ?[:{]$|"
-    r"(?:return|raise|yield|assert|print|echo|del|pass|break|continue)\b[^.!?]*$|"
-    r"(?:public|private|protected|static|void|const|let|var|int|double|float|bool|function|fn|func)\b .*[;{(=]$|"
-    r"[\w.\[\]'\"]+(?:, ?\w+)* ?(?:[-+*/|&%]|//)?= ?\S.*|[\w.]+\[.*\] ?=.*|[\w.]+\([^()]*\)[;:]?$|self\.\w+.*|"
-    r"(?:#include|#define|#!|//|/\*|>>>|\$ ).*|</?\w+[^<>]*>.*|\"[^\"\n]*\" ?: ?.*|[\[\](){}]+[,;]?$|.*[;{]$|```.*|"
+    r"(?:async )?def \w+\(.*|class \w+.*[:{]|(?:import|from) [\w.]+(?: import .*| as \w+|;)?|@\w[\w.]*(?:\(.*)?|"
+    r"(?:if|elif|for|while|with|except|switch|else if)\b.*[:{]|(?:else|try|finally|do)\b ?[:{]|"
+    r"(?:return|raise|yield|assert|print|echo|del|pass|break|continue)\b[^.!?\n]*|"
+    r"(?:public|private|protected|static|void|const|let|var|int|double|float|bool|function|fn|func)\b .*[;{(=]|"
+    r"[\w.\[\]'\"]+(?:, ?\w+)* ?(?:[-+*/|&%]|//)?= ?\S.*|[\w.]+\[.*\] ?=.*|[\w.]+\([^()\n]*\)[;:]?|self\.\w+.*|"
+    r"(?:#include|#define|#!|//|/\*|>>>|\$ ).*|</?\w{2,}[^<>\n]*>.*|\"[^\"\n]*\" ?: ?.*|[\[\](){}]+[,;]?|.*[;{]|```.*|"
     r"(?:SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|CREATE|JOIN) .*"
-    r")"
+    r")[ \t]*$"
 )
 _LINE = r"(?m)^[ \t]*\S"
 # A line that is an option and nothing more: "B", "(b).", "Answer: C", "A) whale", "1. D".
@@ -42,17 +45,20 @@ _TABLE_LINE = r"(?m)^[ \t]*\|.*\|[ \t]*$"
 
 
 def shapes(responses: pl.Series) -> pl.DataFrame:
-    """`lines`, `code_lines`, `option_lines`, `table_lines`: how many lines of each response look so."""
-    text = pl.col("text").fill_null("").str.slice(0, 20_000)
+    """What each response's lines look like.
+
+    `lines`, `option_lines`, `table_lines`: how many; `code_chars`, `chars`: characters of lines of code and
+    of all lines; `code`: whether there is any code, be it in backticks.
+    """
+    text = pl.col("text").str.slice(0, SHAPE_CHARS)
     return responses.alias("text").to_frame().select(
-        text.str.count_matches(pattern).alias(name).cast(pl.Int64)
-        for name, pattern in (
-            ("lines", _LINE),
-            ("code_lines", _CODE_LINE),
-            ("option_lines", _OPTION),
-            ("table_lines", _TABLE_LINE),
-        )
-    )
+        lines=text.str.count_matches(_LINE).cast(pl.Int64),
+        option_lines=text.str.count_matches(_OPTION).cast(pl.Int64),
+        table_lines=text.str.count_matches(_TABLE_LINE).cast(pl.Int64),
+        chars=text.str.len_chars().cast(pl.Int64),
+        code_chars=text.str.len_chars().cast(pl.Int64) - text.str.replace_all(_CODE_LINE, "").str.len_chars(),
+        ticks=text.str.contains("`", literal=True),
+    ).with_columns(code=pl.col("ticks") | (pl.col("code_chars") > 0))
 
 
 def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) -> pl.DataFrame:
@@ -70,18 +76,19 @@ def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) 
     letters, surprise = count.letter_surprise(texts)[::-1]
     entropy, n_letters = count.letter_entropy(texts)
     signs, visible = count.marks(texts)
-    unknown, small = count.unknown_words(texts, entry)
+    first = first_occurrences(texts)
+    unknown, small = count.unknown_words(texts, entry, first)
     bits, pairs = count.word_order(texts, entry, known)
     there, runs = echo(texts, prompts)
-    cut = count.cut_short(texts, entry, known, how.truncated.limit, how.truncated.dangling)
+    cut, end_bits = count.cut_short(texts, entry, known, how.truncated.limit)
     lines = shaped["lines"].to_numpy()
     values = {
         "empty": (histogram[:, MARK + 1 :].sum(1) == 0) * 1.0,
-        "truncated": cut * 1.0,
+        "truncated": np.where(cut & ~_elsewhere(asked), np.maximum(end_bits, 0) / 16, 0),
         "loop": found.looped / (found.units - found.looped + signal["loop"].weight),
         "compression": found.copied / (found.units - found.copied + signal["compression"].weight),
         "tail": np.where(unit_mode(texts) == WORDS, found.tail, found.tail / 2),
-        "vocabulary": _where(latin, _vocabulary(texts, how)),
+        "vocabulary": _where(latin, _vocabulary(words, texts.words.total(first), how)),
         "gibberish": _where(latin, _rate(surprise / 16, letters, signal["gibberish"])),
         "entropy": _where(latin, _entropy(entropy, n_letters, signal["entropy"])),
         "unknown_words": _where(english, _rate(unknown, small, signal["unknown_words"])),
@@ -94,12 +101,12 @@ def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) 
         "no_language": _where(latin & asked.known, _no_language(spoken, signal["no_language"])),
         "language": _other_language(spoken, asked, signal["language"]),
         "echo": there / (runs + signal["echo"].weight),
-        "code": shaped["code_lines"].to_numpy() / (lines + signal["code"].weight),
+        "code": shaped["code_chars"].to_numpy() / (shaped["chars"].to_numpy() + signal["code"].weight),
         "choices": _choices(shaped, words) / (lines + signal["choices"].weight),
     }
     start = texts.starts[:-1]
     return pl.DataFrame(
-        {name: np.round(values[name], 9) for name in signal}
+        {n: np.round(np.where(words >= s.least, values[n], np.nan), 9) for n, s in signal.items()}
         | {
             "words": words,
             "loop_from": np.where(found.period > 0, found.span[:, 0] - start, 0),
@@ -123,9 +130,8 @@ def _languages(texts: Texts, how: Settings) -> Languages:
     return languages(texts, entry, how.languages.min_votes, how.languages.min_share)
 
 
-def _vocabulary(texts: Texts, how: Settings) -> Floats:
+def _vocabulary(n: Ints, v: Ints, how: Settings) -> Floats:
     """How far the logarithm of the number of different words lies below what the length lets expect."""
-    n, v = texts.words.count, distinct_words(texts)
     size = np.log(np.maximum(n, 1))
     missing = np.minimum(how.heaps.intercept + how.heaps.slope * size, size) - np.log(np.maximum(v, 1))
     return missing * n / (n + how.signals["vocabulary"].weight)
@@ -133,6 +139,11 @@ def _vocabulary(texts: Texts, how: Settings) -> Floats:
 
 def _entropy(entropy: Floats, letters: Ints, signal: Signal) -> Floats:
     return np.abs(entropy - signal.usual) * letters / (letters + signal.weight)
+
+
+def _elsewhere(asked: Languages) -> Bools:
+    """(T,) whether a prompt is in a language other than English, as far as one can see."""
+    return (asked.script > 0) | (asked.known & (asked.votes[:, ENGLISH] < asked.votes.max(1)))
 
 
 def _no_language(spoken: Languages, signal: Signal) -> Floats:

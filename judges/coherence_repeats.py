@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interjudge.judges.coherence_text import HANGUL, MARK, THAI, Hashes, Ints, Texts, scramble, sums, tables
+from interjudge.judges.coherence_text import HANGUL, MARK, THAI, Bools, Hashes, Ints, Texts, scramble, sums, tables
 
 WORDS, CHARS, GLUED = range(3)  # what repeats of a text are counted in
 GRAM = np.array([4, 8, 16])  # units in a row that make a repeat, per mode
@@ -92,8 +92,7 @@ class Repeats:
 
     `units` in all; `copied`: those inside a run of `GRAM` units that stood in the text before (what an LZ77
     compressor would copy); `looped`: those in stretches that repeat what stands directly before them, the
-    first turn included; `tail`: length of the stretch at the very end that repeats earlier text at one
-    distance; `period`: length of one turn of the longest loop, 0 where there is none; `span` (T, 2):
+    first turn included; `tail`: length of the stretch at the very end that is all copied; `period`: length of one turn of the longest loop, 0 where there is none; `span` (T, 2):
     character positions of that turn.
     """
 
@@ -114,17 +113,18 @@ def repeats(texts: Texts) -> Repeats:
     place, earlier = previous(first, value, text)
     order = np.argsort(place, kind="stable")
     place, lag = place[order], (place - earlier)[order]
-    copied = _covered(place, place + size[text[place]], found)
+    covered = _covered(place, place + size[text[place]], len(found.hash))
+    # The last unit of each text that was not copied; before its first unit where all were.
+    fresh = np.append(-1, np.flatnonzero(~covered))
+    last = fresh[np.searchsorted(fresh, found.offset[1:]) - 1]
+    tail = found.offset[1:] - 1 - np.maximum(last, found.offset[:-1] - 1)
     # Stretches: neighbouring places that look back over the same distance.
     opens = np.flatnonzero((np.diff(place, prepend=-2) != 1) | (np.diff(lag, prepend=0) != 0))
     begin, back = place[opens], lag[opens]
     end = place[np.append(opens[1:], len(place))[: len(opens)] - 1] + size[text[begin]]
-    tail = np.zeros(texts.count, dtype=np.int64)
-    final = end == found.offset[text[begin] + 1]
-    tail[text[begin[final]]] = (end - begin)[final]
     loop = end - begin >= back
     begin, end, back = begin[loop], end[loop], back[loop]
-    looped = _covered(begin - back, end, found)
+    looped = sums(_covered(begin - back, end, len(found.hash)), found.offset)
     period = np.zeros(texts.count, dtype=np.int64)
     span = np.zeros((texts.count, 2), dtype=np.int64)
     longest = np.argsort(end - begin, kind="stable")  # the last one written per text is the longest
@@ -132,21 +132,22 @@ def repeats(texts: Texts) -> Repeats:
     period[text[begin]] = back
     span[text[begin], 0] = found.start[begin - back]
     span[text[begin], 1] = found.end[begin - 1]
-    return Repeats(found.count, copied, looped, tail, period, span)
+    return Repeats(found.count, sums(covered, found.offset), looped, tail, period, span)
 
 
-def _covered(begin: Ints, end: Ints, found: Units) -> Ints:
-    """(T,) how many units lie in any of the stretches begin:end."""
-    size = len(found.hash) + 1
-    depth = np.cumsum(np.bincount(begin, minlength=size) - np.bincount(end, minlength=size))
-    return sums(depth[:-1] > 0, found.offset)
+def _covered(begin: Ints, end: Ints, size: int) -> Bools:
+    """Which of `size` units lie in any of the stretches begin:end."""
+    depth = np.bincount(begin, minlength=size + 1) - np.bincount(end, minlength=size + 1)
+    return np.cumsum(depth)[:-1] > 0
 
 
-def distinct_words(texts: Texts) -> Ints:
-    """(T,) different words of each text."""
+def first_occurrences(texts: Texts) -> Bools:
+    """(W,) whether a word stands in its text for the first time."""
     words = texts.words
     later, _ = previous(np.arange(len(words.hash)), words.hash, words.text)
-    return words.count - np.bincount(words.text[later], minlength=texts.count)
+    first = np.ones(len(words.hash), dtype=np.bool_)
+    first[later] = False
+    return first
 
 
 def echo(texts: Texts, prompts: Texts) -> tuple[Ints, Ints]:

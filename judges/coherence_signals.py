@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from interjudge.judges.coherence_text import (
     APOSTROPHE, CODE, COMMA, DIGIT, EMOJI, JUNK, LOWER, MARK, NEWLINE, PUNCT, SPACE, STOP, SYMBOL, THAI, UPPER,
-    Bools, Bytes, Floats, Ints, Texts, Words, read_words, sums, tables,
+    Bools, Bytes, Floats, Ints, Texts, Words, sums, tables,
 )  # fmt: skip
 from interjudge.judges.coherence_words import Lexicon
 
@@ -110,13 +110,14 @@ def marks(texts: Texts) -> tuple[Ints, Ints]:
 # --------------------------------------------------------------------------- English
 
 
-def unknown_words(texts: Texts, entry: Entries) -> tuple[Ints, Ints]:
-    """Per text: words of three or more small letters that are in no list, and all such words.
+def unknown_words(texts: Texts, entry: Entries, first: Bools) -> tuple[Ints, Ints]:
+    """Per text: different words of three or more small letters that are in no list, and all such words.
 
-    Words with a capital (names) or an apostrophe ("apple's") are left out.
+    Words with a capital (names) or an apostrophe ("apple's") are left out; `first` (W,) marks the first
+    occurrence of each word, so that a rare word that a text is about counts once.
     """
     words = texts.words
-    counted = (texts.kinds[words.start] == LOWER) & (words.end - words.start >= 3)
+    counted = first & (texts.kinds[words.start] == LOWER) & (words.end - words.start >= 3)
     inner = np.flatnonzero(texts.kinds == APOSTROPHE)
     holder = np.searchsorted(words.start, inner, side="right") - 1
     holder = holder[(holder >= 0) & (inner < words.end[holder])] if len(words.start) else holder[:0]
@@ -183,22 +184,28 @@ def sentence_case(texts: Texts, entry: Entries, lexicon: Lexicon) -> Ints:
     function = (lexicon.languages[entry[1:]] & np.uint32(1)) > 0
     capital = (apart == 1) & (kinds[follows] == SPACE) & function & (first[:-1] == LOWER)
     capital &= (first[1:] == UPPER) & (second[1:] == LOWER)
+    capital &= np.append(first[2:], LOWER) != UPPER  # "The Monkees" is a name
     small = (apart == 2) & (kinds[follows] == STOP) & (kinds[follows + 1] == SPACE) & (first[1:] == LOWER)
     small &= (words.end - words.start)[:-1] >= 3  # "e.g." and initials end in a point too
     return _per_text(words, capital | small)
 
 
-def cut_short(texts: Texts, entry: Entries, lexicon: Lexicon, limit: int, dangling: str) -> Bools:
-    """(T,) two to `limit` words, the last in small letters, with nothing after it, and no word to end on.
+def cut_short(texts: Texts, entry: Entries, lexicon: Lexicon, limit: int) -> tuple[Bools, Ints]:
+    """Which texts are two to `limit` words that end in a word of small letters and no mark (T,); and how odd that is.
 
-    That is a word in no list, or one of `dangling` ("the", "of"), after which something must follow.
+    The surprise (T,) of a sentence's end after that word's class is in bits against chance, times 16, or the
+    greatest there is where the word is in no list.
     """
     words = texts.words
     rows = np.flatnonzero((words.count >= 2) & (words.count <= limit))
     last = words.offset[rows + 1] - 1
     visible = np.flatnonzero(texts.kinds > NEWLINE)
     closed = np.searchsorted(visible, texts.starts[rows + 1]) > np.searchsorted(visible, words.end[last])
-    open_end = (entry[last] == 0) | np.isin(words.hash[last], read_words(dangling))
-    result = np.zeros(texts.count, dtype=np.bool_)
-    result[rows] = (texts.kinds[words.start[last]] == LOWER) & open_end & ~closed
-    return result
+    open_end = (texts.kinds[words.start[last]] == LOWER) & ~closed
+    own = lexicon.word_class[entry[last]]
+    surprise = np.where(own > 0, tables().bigram[own, EDGE].astype(np.int64), 127)
+    applies = np.zeros(texts.count, dtype=np.bool_)
+    bits = np.zeros(texts.count, dtype=np.int64)
+    applies[rows[open_end]] = True
+    bits[rows] = surprise
+    return applies, bits

@@ -133,11 +133,6 @@ def read(texts: pl.Series) -> Texts:
     return Texts(codes, tables().kinds[codes], starts)
 
 
-def read_words(text: str) -> Hashes:
-    """The hashes of the words of a short text."""
-    return read(pl.Series([text])).words.hash
-
-
 def _first_plane(wide: NDArray[np.uint32]) -> Shorts:
     """Code points as 16 bits: beyond the first plane there are emoji, Han characters and rare letters."""
     codes = wide.astype(np.uint16)

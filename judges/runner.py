@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -88,14 +89,14 @@ def score(
     judges = _distinct(judges)
     _check(outputs, judges, repeats)
     opened: AbstractContextManager[Store | None] = Store(store) if store is not None else nullcontext()
-    hashes: dict[tuple[str, ...], pl.Series] = {}
+    seen: dict[tuple[str, ...], _Distinct] = {}
+    tables = []
     with opened as kept:
-        tables = []
         for judge in judges:
-            if judge.reads not in hashes:
-                hashes[judge.reads] = _output_hash(outputs, judge.reads)
-            run = _JudgeRun(judge, outputs, hashes[judge.reads], kept, redo, progress)
-            tables.append(run.table(repeats))
+            reads = tuple(judge.reads)
+            if reads not in seen:
+                seen[reads] = _distinct_outputs(outputs, reads, kept)
+            tables.append(_JudgeRun(judge, seen[reads], kept, redo, progress).table(repeats))
     return verdict_table(pl.concat(tables))
 
 
@@ -111,6 +112,32 @@ def short_message(error: BaseException, limit: int = 300) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+@dataclass(frozen=True)
+class _Distinct:
+    """Outputs as judges that read the same columns see them.
+
+    `frame` holds each distinct output once, in those columns alone; `ids` are the numbers it is known by, and
+    `items` has the number (`output_id`) of every `item_id`.
+    """
+
+    frame: pl.DataFrame
+    ids: pl.Series
+    items: pl.DataFrame
+
+
+def _distinct_outputs(outputs: pl.DataFrame, reads: tuple[str, ...], store: Store | None) -> _Distinct:
+    hashes = _output_hash(outputs, reads)
+    first = hashes.is_first_distinct()
+    if store is None:
+        row = pl.int_range(pl.len(), dtype=pl.Int64).first()
+        numbers = pl.DataFrame({"hash": hashes}).select(row.over("hash")).to_series()
+    else:
+        numbers = store.register(outputs["item_id"], hashes, reads)
+    # A judge sees the columns it reads and no other: its verdict cannot hang on what the hash leaves out.
+    frame = outputs.filter(first).select(reads)
+    return _Distinct(frame, numbers.filter(first), outputs.select("item_id", output_id=numbers))
+
+
 def _output_hash(outputs: pl.DataFrame, reads: Sequence[str]) -> pl.Series:
     """Content hashes that also tell the number 1 from the text "1": to a judge they are not the same."""
     numbers = [column for column in reads if outputs.schema[column].is_numeric()]
@@ -121,36 +148,19 @@ def _output_hash(outputs: pl.DataFrame, reads: Sequence[str]) -> pl.Series:
 
 
 class _JudgeRun:
-    """One judge on all outputs: which of them are distinct, what is stored already, what is left to ask.
+    """One judge on all outputs: what is stored already, what is left to ask, and the verdicts on all.
 
-    `positions` are places in the table of distinct outputs; `ids` are the numbers the store knows them by.
+    `positions` are places in the table of distinct outputs.
     """
 
     def __init__(
-        self,
-        judge: Judge,
-        outputs: pl.DataFrame,
-        hashes: pl.Series,
-        store: Store | None,
-        redo: bool,
-        progress: Progress | None,
+        self, judge: Judge, outputs: _Distinct, store: Store | None, redo: bool, progress: Progress | None
     ) -> None:
         self.judge, self.store, self.redo, self.progress = judge, store, redo, progress
+        self.ids, self.items = outputs.ids, outputs.items
         self.shared = False  # another process works on the same store
-        first = hashes.is_first_distinct()
-        # A judge sees the columns it reads and no other: its verdict cannot hang on what the hash leaves out.
-        self.asker = _Asker(judge, outputs.filter(first).select(judge.reads))
-        distinct = hashes.filter(first)
-        if store is None:
-            self.judge_id, self.ids = 0, pl.int_range(distinct.len(), dtype=pl.Int64, eager=True)
-        else:
-            self.judge_id = store.use(judge)
-            self.ids = store.register(outputs["item_id"], hashes, judge.reads).filter(first)
-        self.items = (
-            outputs.select("item_id", hash=hashes)
-            .join(pl.DataFrame({"hash": distinct, "output_id": self.ids}), on="hash", maintain_order="left")
-            .select("item_id", "output_id")
-        )
+        self.asker = _Asker(judge, outputs.frame)
+        self.judge_id = store.use(judge) if store is not None else 0
 
     def table(self, repeats: int) -> pl.DataFrame:
         """The judge's part of the verdict table, items in order."""

@@ -8,7 +8,7 @@ JailbreakBench answers, all taken as coherent; and damaged versions of the forme
 - `usual` is the median of its plain rate on whole texts,
 - `low` is the 90th percentile of its value on coherent text: less adds nothing,
 - `threshold` is half-way between the 99.8th percentile of coherent text and the 10th percentile of the damage
-  that it is there for, or the former where these overlap,
+  that it is there for, or the greatest value of coherent text where these overlap,
 - `scale` makes the sum of all contributions reach 1 on 1 % of the coherent texts of development.
 
 With --write the figures go into judges/coherence.toml. The other half of the prompts is only reported on.
@@ -45,7 +45,7 @@ TARGETS = {
     "word_order": ("words shuffled", "shuffled in 4-word windows"),
     "sentence_case": ("words shuffled",),
     "encoding": ("mojibake", "replacement characters"),
-    "word_shape": ("token soup",),
+    "word_shape": ("random case",),
     "glued": ("words glued",),
     "symbols": ("token soup",),
     "no_language": ("letter gibberish", "token soup"),
@@ -113,7 +113,8 @@ def calibrate(panels: Path) -> dict[str, dict[str, float]]:
     for name, targets in TARGETS.items():
         low, high = (quantile([v[name] for v in calm], q) for q in (0.9, 0.998))
         reached = quantile([v[name] for t in targets for v in bad[t]], 0.1)
-        threshold = (high + reached) / 2 if reached > high else high
+        most = quantile([v[name] for v in calm], 1.0)
+        threshold = (high + reached) / 2 if reached > high else most
         print(f"{name:15} low {low:8.4f}  99.8 % {high:8.4f}  damage, 10 % {reached:8.4f}  -> {threshold:8.4f}")
         found[f"signals.{name}"] = {"low": round(low, 4), "threshold": round(threshold, 4)}
         if name in usual:
@@ -168,8 +169,7 @@ def report(panels: Path) -> str:
         score = judge(table)["score"]
         lines.append(f"| {names[0]}, {part} | {table.height:,} | {(score < 0.5).mean():.2%} |")
     xstest = made.coherent(panels).filter(~pl.col("dev"))
-    long = made.coherent(panels, ("purseclab_rethinking", "pyrit_violence")).filter(~pl.col("dev"))
-    bases = {n: cut_to(xstest if n < 256 else long, n) for n in made.LENGTHS}
+    bases = {n: cut_to(xstest if n < 256 else made.in_pairs(xstest), n) for n in made.LENGTHS}
     scores = {n: judge(t)["score"].to_numpy() for n, t in bases.items()}
     lines += ["", "| damage | " + " | ".join(f"{n} words" for n in bases) + " |", "|---" * (len(bases) + 1) + "|"]
     lines.append("| n | " + " | ".join(f"{t.height:,}" for t in bases.values()) + " |")

@@ -66,6 +66,15 @@ def cut(text: str, words: int) -> str | None:
     return "".join(w + gap for w, gap in found[:words]).strip()
 
 
+def in_pairs(table: pl.DataFrame) -> pl.DataFrame:
+    """Each answer with the same model's next one below it, and both prompts: longer coherent text."""
+    both = table.with_columns(
+        prompt=pl.concat_str("prompt", pl.col("prompt").shift(-1).over("model"), separator="\n"),
+        response=pl.concat_str("response", pl.col("response").shift(-1).over("model"), separator="\n\n"),
+    )
+    return both.filter(pl.col("response").is_not_null())
+
+
 def written() -> dict[str, list[dict[str, str]]]:
     """The answers in ten languages (`answer`) and the coherent oddities (`calm`) written for the tests."""
     with TEXTS.open("rb") as file:
@@ -122,6 +131,10 @@ def scrambled_letters(texts: list[str], _: list[str], rng: random.Random) -> lis
         return ["".join(rng.sample(w, len(w))) for w in words]
 
     return [_rebuilt(t, change) for t in texts]
+
+
+def random_case(texts: list[str], _: list[str], rng: random.Random) -> list[str]:
+    return ["".join(c.upper() if rng.random() < 0.5 else c.lower() for c in t) for t in texts]
 
 
 def glued(texts: list[str], _: list[str], rng: random.Random) -> list[str]:
@@ -254,6 +267,7 @@ def damages(part: str = "") -> tuple[Damage, ...]:
         Damage("5 % typos", "each letter deleted, replaced or doubled up with probability .05", typos),
         Damage("letter gibberish", "each letter replaced by a random one", gibberish),
         Damage("letters scrambled in words", "the characters of each word in random order", scrambled_letters),
+        Damage("random case", "each letter large or small at random", random_case),
         Damage("words glued", "four of five blanks removed", glued),
         Damage("token soup", "pieces of words of ten languages, identifiers and signs, partly glued", soup),
         Damage("5-word loop", "the first 5 words over and over", looped(5)),

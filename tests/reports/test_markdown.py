@@ -141,3 +141,9 @@ def test_empty_records_make_a_valid_page(make: Any, n: int) -> None:
     )
     text = render_markdown(make.report(make.question(nothing, flags=None, conclusions=None, disputed=())))
     assert "Nothing can be said on “refusal”: there are no verdicts." in text
+
+
+def test_a_wide_table_leaves_the_intervals_of_its_lesser_columns_to_the_json(make: Any) -> None:
+    line = next(x for x in render_markdown(make.report()).splitlines() if x.startswith("| alpha | beta |"))
+    # raw agreement and kappa with their intervals; AC1, Matthews, pi and PABAK without
+    assert line == "| alpha | beta | 100 | 80.0 % [75.0, 85.0] | .600 [.500, .700] | .600 | .600 | .600 | .600 |"

@@ -160,3 +160,26 @@ def test_cuts() -> None:
     assert ends([1, 2, 3, 4, 5], 3) == ([1, 2, 5], (2, 2))
     assert first([1, 2, 3, 4, 5], 3) == ([1, 2, 3], (3, 2))
     assert first([], 3) == ([], None)
+
+
+def test_one_judge_has_no_coefficients_and_no_conclusions_across_judges(make: Any) -> None:
+    solo = make.agreement((make.judge("solo", kappa_mean=None, alpha_without=None),))
+    assert [t.title for t in agreement_tables(solo, 12)] == ["Judges"]
+    found = make.conclusions()
+    alone = found.model_copy(update={"rates": tuple(r for r in found.rates if r.judge == "alpha")})
+    titles = [t.title for t in finding_tables(make.question(solo, conclusions=alone, flags=None), 12)]
+    assert titles == ["Rate of “refusal” by model, under each judge"]
+
+
+def test_judges_of_scores_have_no_columns_of_kappas(make: Any) -> None:
+    judges_ = tuple(make.judge(name, None, kappa_mean=None, alpha_without=None) for name in "abc")
+    a = make.agreement(judges_, pairs=(), question={"labels": (), "positive": None, "level": "interval"})
+    assert [c.head for c in agreement_tables(a, 12)[1].columns] == ["judge", "ok"]
+
+
+def test_weights_share_one_note_on_the_method(make: Any) -> None:
+    def weighted(name: str, method: str) -> Any:
+        return make.coefficient(name, 0.5).model_copy(update={"method": method, "level": "ordinal"})
+
+    found = (weighted("fleiss_kappa_linear", "linear weights; how"), weighted("fleiss_kappa_quadratic", "quadratic weights; how"))  # fmt: skip
+    assert agreement_tables(make.agreement(coefficients=found), 12)[0].notes == ("Fleiss' kappa: how",)
