@@ -36,6 +36,11 @@ class QuestionSpec:
         """Whether the user said anything at all."""
         return self != QuestionSpec()
 
+    @property
+    def said_more(self) -> bool:
+        """Whether the user said more than the construct."""
+        return self != QuestionSpec(construct=self.construct)
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -43,14 +48,14 @@ class Tables:
 
     `reference`: a judge's name, or a table `item_id`, `gold` and, where it speaks of several constructs,
     `criterion` (the construct a gold label belongs to); `reference_name` is what it is called in the results.
-    `paths`: the files all this was read from.
+    `sources`: the files all this was read from, each with its rows where that is known.
     """
 
     verdicts: pl.DataFrame
     outputs: pl.DataFrame | None = None
     reference: str | pl.DataFrame | None = None
     reference_name: str = "reference"
-    paths: tuple[str, ...] = ()
+    sources: tuple[tuple[str, int | None], ...] = ()
 
 
 def build(spec: QuestionSpec, tables: Tables, *, columns: Sequence[str] = (), cluster: str | None = None) -> Panel:
@@ -130,9 +135,13 @@ def default_questions(tables: Tables) -> list[QuestionSpec]:
     specs = [
         QuestionSpec(construct=construct)
         for construct, n in counts.iter_rows()
-        if n >= 2 or (tables.reference is not None and (criteria is None or construct in criteria))
+        if n >= 2 or (construct in criteria if criteria else _referred(construct, tables))
     ]
     return specs or [QuestionSpec()]
+
+
+def _referred(construct: str, tables: Tables) -> bool:
+    return tables.reference is not None and _speaks_of(QuestionSpec(construct=construct), tables)
 
 
 def _criteria(reference: str | pl.DataFrame | None) -> set[str] | None:
@@ -144,10 +153,20 @@ def _criteria(reference: str | pl.DataFrame | None) -> set[str] | None:
 def _reference_for(spec: QuestionSpec, tables: Tables) -> str | pl.DataFrame | None:
     """The part of the reference that speaks of this question."""
     criteria = _criteria(tables.reference)
-    if criteria is None or not isinstance(tables.reference, pl.DataFrame):
+    if not isinstance(tables.reference, pl.DataFrame):
         return tables.reference
+    if criteria is None:
+        return tables.reference if spec.said_more or _speaks_of(spec, tables) else None
     construct = spec.construct or tables.verdicts["construct"].mode().sort()[0]
     return tables.reference.filter(pl.col("criterion") == construct) if construct in criteria else None
+
+
+def _speaks_of(spec: QuestionSpec, tables: Tables) -> bool:
+    """Whether the reference has a label that some judge of the construct gives."""
+    if not isinstance(tables.reference, pl.DataFrame) or spec.construct is None:
+        return True
+    own = tables.verdicts.filter(pl.col("construct") == spec.construct)["label"].drop_nulls().unique()
+    return own.is_empty() or own.is_in(tables.reference["gold"].unique().to_list()).any()
 
 
 def _has_column(column: str, tables: Tables) -> bool:

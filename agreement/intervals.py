@@ -160,7 +160,6 @@ def mean_wilson(
     confidence: float,
     *,
     clustered: bool,
-    whole: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     """Share of M ratios of sums over units of parts in [0, 1], and its interval: value, low, high, (M,).
 
@@ -168,9 +167,10 @@ def mean_wilson(
 
     Wilson's interval on the effective sample size p (1 - p) / variance, the variance that of a ratio of
     totals of independent units (Korn and Graubard 1998; its coverage with Wilson's form: Dean and Pagano
-    2015). With clusters the variance has the factor C / (C - 1), the size is scaled by (z / t(C - 1))^2, and,
-    where the parts are `whole` (0 or 1), it is at most the number of trials. At 0 and 1, where the variance
-    says nothing, it is the number of trials, or with clusters that of the clusters that have any.
+    2015). With clusters the variance has the factor C / (C - 1) and the size is scaled by (z / t(C - 1))^2; it
+    is not cut at the number of trials, which would cover too much where items of a cluster are unrelated. At 0
+    and 1, where the variance says nothing, it is the number of trials, or with clusters that of the clusters
+    that have any.
     """
     trials = weight @ denominator
     p = ratio(weight @ numerator, trials)
@@ -182,8 +182,6 @@ def mean_wilson(
         freedom = np.maximum(units - 1, 1)
         size *= freedom / np.maximum(units, 1) * (special.ndtri(level) / special.stdtrit(freedom, level)) ** 2
     size = np.where((p > ZERO) & (p < 1 - ZERO), size, units if clustered else trials)
-    if whole:
-        size = np.minimum(size, trials)
     low, high = wilson(p, size, confidence)
     return p, low, high
 
@@ -209,7 +207,7 @@ def proportions(
     add_rows(num, index, hit)
     add_rows(den, index, counted)
     weight = np.ones(size, dtype=np.int64)
-    p, low, high = mean_wilson(num, den, weight, confidence, clustered=True, whole=True)
+    p, low, high = mean_wilson(num, den, weight, confidence, clustered=True)
     return estimates(p, low, high, den.sum(axis=0), [NO_ITEMS] * p.size)
 
 

@@ -217,7 +217,7 @@ def _bounds(hit: Floats, among: Floats, sums: TableSums, confidence: float) -> t
     if sums.share is None:
         return wilson(ratio(hit[0], among[0]), among[0], confidence)
     weight = np.ones(hit.shape[0], dtype=np.int64)
-    return mean_wilson(hit, among, weight, confidence, clustered=True, whole=True)[1:]
+    return mean_wilson(hit, among, weight, confidence, clustered=True)[1:]
 
 
 def kappa_points(codes: Codes, k: int) -> Floats:

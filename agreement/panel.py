@@ -141,6 +141,8 @@ def build_panel(
     mapped = {pair: label_map(*pair) for pair in rows.pairs()}
     gold_texts = () if table is None else table["gold"].unique().to_list()
     gold_map = {text: label_map(ref_judge or "reference", text) for text in gold_texts}
+    if table is not None:
+        _refuse_foreign_gold(set(gold_map.values()), {*mapped.values(), *labels}, scores_only=not mapped)
     targets = {target for target in (*mapped.values(), *gold_map.values()) if target is not None}
     question = _question(
         asked,
@@ -304,6 +306,17 @@ def _gold_table(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, id
         own = verdicts.filter((pl.col("judge") == reference) & (pl.col("status") == "ok"))
         reference = own.select("item_id", gold=pl.col("label")).drop_nulls()
     return reference.select("item_id", "gold").join(ids.to_frame(), on="item_id", how="semi")
+
+
+def _refuse_foreign_gold(gold: set[str | None], labels: set[str | None], *, scores_only: bool) -> None:
+    """A reference that has no label in common with the judges would call every verdict wrong."""
+    if scores_only or gold & labels - {None}:
+        return
+    raise InputError(
+        f"the reference has the labels {choices(natural_order(g for g in gold if g is not None), 5)}",
+        found=f"judges that say {choices(natural_order(t for t in labels if t is not None), 5)}",
+        expected="a label in common, or a --map that makes one",
+    )
 
 
 def _gold_codes(

@@ -139,8 +139,11 @@ def _check_row(file: str, kinds: Mapping[str, Kind], where: str | int, row: dict
 def _unfit(value: object) -> str | None:
     """Why a well-formed JSON value has no place in a table, or None. Nested values are looked through."""
     if isinstance(value, str):
-        half = any("\ud800" <= c <= "\udfff" for c in value)
-        return "half of a surrogate pair, which is no character (U+FFFD may stand for it)" if half else None
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "half of a surrogate pair, which is no character (U+FFFD may stand for it)"
+        return None
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return "a number too large for a float"
     if isinstance(value, int) and abs(value) >= 10**_MAX_DIGITS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import os
 import stat
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import IO, BinaryIO, Final, Literal
 
 import polars as pl
 
@@ -35,6 +36,7 @@ _ARCHIVES: Final = {
     b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x04\x22\x4d\x18": "lz4", b"7z\xbc\xaf": "7z",
 }  # fmt: skip
 _PEEK: Final = 1 << 16
+_CHUNK: Final = 1 << 24
 _SEPARATORS: Final = ",\t;"
 
 
@@ -132,7 +134,8 @@ def _peek(name: str, data: Path | bytes, compression: Compression) -> bytes:
 
 
 def damaged(name: str, compression: Compression, error: BaseException) -> InputError:
-    return InputError(f"the {compression} data is damaged or ends early ({error})", file=name)
+    what = f"the {compression} data" if compression else "the file"
+    return InputError(f"{what} is damaged or ends early ({error})", file=name)
 
 
 def _recognise(name: str, data: Path | bytes, start: bytes, compression: Compression) -> Source:
@@ -184,13 +187,7 @@ def decompressed(source: Source) -> bytes:
     """The whole text as bytes; for small jobs and for finding what is wrong."""
     if source.compression == "zstd":
         return "\n".join(lines(source)).encode()
-    try:
-        if source.compression == "gzip":
-            raw = source.data if isinstance(source.data, bytes) else source.data.read_bytes()
-            return gzip.decompress(raw)
-        return source.data if isinstance(source.data, bytes) else source.data.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise damaged(source.name, source.compression, error) from error
+    return b"".join(_chunks(source))
 
 
 def lines(source: Source) -> Iterator[str]:
@@ -208,15 +205,35 @@ def refuse_bad_bytes(source: Source) -> None:
                 raise InputError("is not UTF-8 text after decompression", file=source.name) from error
             raise damaged(source.name, source.compression, error) from error
         return
-    text = decompressed(source)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    at = line = 0
+    for chunk in _chunks(source):
+        held, _ = decoder.getstate()
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            before = (held + chunk)[: error.start]
+            raise InputError(
+                "is not UTF-8 text",
+                file=source.name,
+                row=f"line {line + before.count(10) + 1} (byte {at - len(held) + error.start})",
+                found=f"the byte 0x{(held + chunk)[error.start]:02x}",
+                expected="UTF-8",
+            ) from error
+        at += len(chunk)
+        line += chunk.count(10)
+
+
+def _chunks(source: Source) -> Iterator[bytes]:
+    """The decompressed bytes in pieces, the last one empty."""
     try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            "is not UTF-8 text",
-            file=source.name,
-            row=f"line {line} (byte {error.start})",
-            found=f"the byte 0x{text[error.start]:02x}",
-            expected="UTF-8",
-        ) from error
+        with contextlib.ExitStack() as stack:
+            raw = BytesIO(source.data) if isinstance(source.data, bytes) else source.data.open("rb")
+            file: IO[bytes] = stack.enter_context(raw)
+            if source.compression == "gzip":
+                file = stack.enter_context(gzip.open(file))
+            while chunk := file.read(_CHUNK):
+                yield chunk
+        yield b""
+    except (OSError, EOFError, zlib.error) as error:
+        raise damaged(source.name, source.compression, error) from error

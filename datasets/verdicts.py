@@ -14,7 +14,7 @@ from interjudge.datasets.ids import ITEM_IDENTITY, content_hash
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
 from interjudge.datasets.schema import NO_CONSTRUCT, OUTPUT_REQUIRED, VERDICT_CORE
-from interjudge.datasets.source import Source, open_source
+from interjudge.datasets.source import STDIN, Source, open_source
 from interjudge.errors import InputError
 
 __all__ = ["item_columns", "read_verdicts"]
@@ -176,9 +176,11 @@ class _Reader:
         # the store belongs to the judges' side of the house; only reading one pulls it in
         from interjudge.judges.store import read_store  # noqa: PLC0415
 
-        if not isinstance(source.data, Path):
-            raise InputError("a verdict store cannot be read from a pipe", file=source.name)
+        if str(path) == STDIN:
+            raise InputError("a verdict store cannot be read from standard input", expected="its file name")
         frame = read_store(path)
+        if frame.is_empty():
+            raise InputError("the store holds no verdicts", file=source.name)
         self.seen.update(frame.columns)
         table = Table(frame, source.name)
         return self._part(complete(table, self.construct, self.kind), table)

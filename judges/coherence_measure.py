@@ -30,8 +30,8 @@ _CODE_LINE = (
     r"(?:if|elif|for|while|with|except|switch|else if)\b.*[:{]|(?:else|try|finally|do)\b ?[:{]|"
     r"(?:return|raise|yield|assert|print|echo|del|pass|break|continue)\b[^.!?\n]*|"
     r"(?:public|private|protected|static|void|const|let|var|int|double|float|bool|function|fn|func)\b .*[;{(=]|"
-    r"[\w.\[\]'\"]+(?:, ?\w+)* ?(?:[-+*/|&%]|//)?= ?\S.*|[\w.]+\[.*\] ?=.*|[\w.]+\([^()\n]*\)[;:]?|self\.\w+.*|"
-    r"(?:#include|#define|#!|//|/\*|>>>|\$ ).*|</?\w{2,}[^<>\n]*>.*|\"[^\"\n]*\" ?: ?.*|[\[\](){}]+[,;]?|.*[;{]|```.*|"
+    r"[\w.\[\]'\"]+(?:, ?\w+)* ?(?:[-+*/|&%]|//)?= ?(?:[\w.]*\(.*|[\[{].*|[\"'].*|[\w.\[\]]+[;,]?)|[\w.]+\[.*\] ?=.*|[\w.]+\([^()\n]*\)[;:]?|self\.\w+.*|"
+    r"(?:#include|#define|#!|//|/\*|>>>|\$ ).*|</?\w{2,}[^<>\n]*>.*|\"[^\"\n]*\" ?: ?.*|[\[\](){}]+[,;]?|.*[(=].*;|.*\{|```.*|"
     r"(?:SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|CREATE|JOIN) .*"
     r")[ \t]*$"
 )
@@ -90,7 +90,7 @@ def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) 
         "tail": np.where(unit_mode(texts) == WORDS, found.tail, found.tail / 2),
         "vocabulary": _where(latin, _vocabulary(words, texts.words.total(first), how)),
         "gibberish": _where(latin, _rate(surprise / 16, letters, signal["gibberish"])),
-        "entropy": _where(latin, _entropy(entropy, n_letters, signal["entropy"])),
+        "entropy": _where(latin & (english | ~spoken.known), _entropy(entropy, n_letters, signal["entropy"])),
         "unknown_words": _where(english, _rate(unknown, small, signal["unknown_words"])),
         "word_order": _where(english, _rate(bits / 16, pairs, signal["word_order"])),
         "sentence_case": _where(english, _rate(count.sentence_case(texts, entry, known), words, signal["sentence_case"])),
@@ -155,7 +155,7 @@ def _other_language(spoken: Languages, asked: Languages, signal: Signal) -> Floa
     """1 for a response wholly in a language that the prompt is not in, 0 for the same; NaN where unknown."""
     row = np.arange(len(spoken.best))
     top = spoken.votes[row, spoken.best]
-    likely = asked.votes * 10 >= 7 * asked.votes.max(1, keepdims=True)  # short prompts may be of several languages
+    likely = asked.votes * 2 >= asked.votes.max(1, keepdims=True)  # short prompts may be of several languages
     own = np.where(likely, spoken.votes, 0).max(1)
     units = np.where(spoken.script > 0, spoken.letters, spoken.words)
     weight = units / (units + signal.weight)

@@ -204,6 +204,7 @@ def cut_short(texts: Texts, entry: Entries, lexicon: Lexicon, limit: int) -> tup
     open_end = (texts.kinds[words.start[last]] == LOWER) & ~closed
     own = lexicon.word_class[entry[last]]
     surprise = np.where(own > 0, tables().bigram[own, EDGE].astype(np.int64), 127)
+    surprise = np.where(words.end[last] - words.start[last] > 1, surprise, 0)  # units: "8,849 m"
     applies = np.zeros(texts.count, dtype=np.bool_)
     bits = np.zeros(texts.count, dtype=np.int64)
     applies[rows[open_end]] = True

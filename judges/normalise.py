@@ -134,10 +134,11 @@ def _folded(original: Codes, breaks: NDArray[np.int64]) -> tuple[Codes, NDArray[
     """Every character folded on its own: code points, their classes, and where each came from (None: from
     the same place)."""
     ascii_codes, ascii_classes = _ascii_tables()
-    narrow = original if original.dtype == np.uint8 else np.where(original > 127, 0, original).astype(np.uint8)
-    codes, classes = ascii_codes[narrow].astype(original.dtype), ascii_classes[narrow]
-    classes[breaks] = _ROW
     outside = np.flatnonzero(original > 127)
+    narrow = original.astype(np.uint8)
+    narrow[outside] = 0
+    codes, classes = ascii_codes.take(narrow).astype(original.dtype, copy=False), ascii_classes.take(narrow)
+    classes[breaks] = _ROW
     if not len(outside):
         return codes, classes, None
     distinct, which = np.unique(original[outside], return_inverse=True)
@@ -169,29 +170,29 @@ def _counting(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _collapse(codes: Codes, classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which characters stay. Each run between two words becomes one separator, set in `codes`."""
-    letter = classes == _WORD
+    word: NDArray[np.bool_] = classes == _WORD
     # Both ends are ROW, so that the wrap of roll is harmless.
     apostrophe = np.flatnonzero(classes == _APOSTROPHE)
-    apostrophe = apostrophe[letter[apostrophe - 1] & letter[apostrophe + 1]]
+    apostrophe = apostrophe[word[apostrophe - 1] & word[apostrophe + 1]]
     period = np.flatnonzero(classes == _PERIOD)
-    classes[period[~letter[period + 1]]] = _MARK
-    word = letter
+    classes[period[~word[period + 1]]] = _MARK
     word[apostrophe] = True
     change = np.flatnonzero(word[1:] != word[:-1]) + 1  # alternately where a word and where a run begins
     starts = np.concatenate(([0], change[1::2]))
     last = np.concatenate((change[::2] - 1, [len(word) - 1]))
     runs = np.flatnonzero(~word)
     kinds = classes[runs]
-    first = np.cumsum(last - starts + 1) - (last - starts + 1)  # of each run, in `runs`
-
-    def some(kind: int, more_than: int = 0) -> NDArray[np.bool_]:
-        enough: NDArray[np.bool_] = np.add.reduceat(kinds == kind, first, dtype=np.int64) > more_than
-        return enough
-
+    lengths = last - starts + 1
+    other = np.flatnonzero(kinds != _SPACE)
+    run, kind = np.searchsorted(np.cumsum(lengths), other, "right"), kinds[other]
+    breaks = run[kind == _NEWLINE]
     # A single line break is white space (texts come hard-wrapped); a blank line ends a sentence.
-    stops = some(_MARK) | some(_NEWLINE, more_than=1)
-    separator = np.where(some(_COLON), ord(":"), np.where(stops, ord(SENTENCE), ord(" ")))
-    between = ~some(_ROW)
+    separator = np.full(len(starts), ord(" "), np.uint8)
+    separator[breaks[1:][breaks[1:] == breaks[:-1]]] = ord(SENTENCE)
+    separator[run[kind == _MARK]] = ord(SENTENCE)
+    separator[run[kind == _COLON]] = ord(":")
+    between = np.ones(len(starts), np.bool_)
+    between[run[kind == _ROW]] = False
     row = runs[kinds == _ROW]
     codes[last[between]] = separator[between]
     codes[row] = ord(ROW)

@@ -56,7 +56,7 @@ def score(
     outputs: pl.DataFrame,
     judges: Sequence[Judge],
     *,
-    store: Path | None = None,
+    store: Path | str | Store | None = None,
     redo: bool = False,
     repeats: int = 1,
     progress: Progress | None = None,
@@ -67,8 +67,8 @@ def score(
     ----------
     outputs : a table of outputs (`datasets.schema.OUTPUT_COLUMNS`) with an `item_id` that is unique.
     judges : asked one after the other; the same judge given twice counts once.
-    store : the verdict store (see `judges.store`). Verdicts in it are not asked again, except those with
-        status `error` or `not_run`; each batch is kept there before the next one is asked.
+    store : the verdict store (see `judges.store`), by its path or open. Verdicts in it are not asked again,
+        except those with status `error` or `not_run`; each batch is kept there before the next one is asked.
     redo : ask everything again and replace what is stored.
     repeats : how often each judge is asked about each output (`repeat` 0, 1, ...).
     progress : called with (judge name, done, total) in distinct outputs times repeats, after every batch.
@@ -88,7 +88,8 @@ def score(
     """
     judges = _distinct(judges)
     _check(outputs, judges, repeats)
-    opened: AbstractContextManager[Store | None] = Store(store) if store is not None else nullcontext()
+    opened: AbstractContextManager[Store | None]
+    opened = Store(store) if isinstance(store, str | Path) else nullcontext(store)
     seen: dict[tuple[str, ...], _Distinct] = {}
     tables = []
     with opened as kept:
@@ -129,8 +130,8 @@ def _distinct_outputs(outputs: pl.DataFrame, reads: tuple[str, ...], store: Stor
     hashes = _output_hash(outputs, reads)
     first = hashes.is_first_distinct()
     if store is None:
-        row = pl.int_range(pl.len(), dtype=pl.Int64).first()
-        numbers = pl.DataFrame({"hash": hashes}).select(row.over("hash")).to_series()
+        rows = pl.DataFrame({"hash": hashes}).with_row_index("row")
+        numbers = rows.select(pl.col("row").first().over("hash").cast(pl.Int64)).to_series()
     else:
         numbers = store.register(outputs["item_id"], hashes, reads)
     # A judge sees the columns it reads and no other: its verdict cannot hang on what the hash leaves out.

@@ -27,7 +27,6 @@ from interjudge.judges.base import ANSWER_COLUMNS, Judge
 
 STORE_VERSION: Final = 1
 APPLICATION_ID: Final = 0x696A7264  # "ijrd", so that another program's database is never taken for a store
-MAGIC: Final = b"SQLite format 3\x00"
 
 # What is asked again on the next run; every other status is a finished verdict.
 ASKED_AGAIN: Final = ("error", "not_run")
@@ -168,7 +167,7 @@ class Store:
                 )
         known = "SELECT output_id FROM incoming JOIN outputs USING (output_hash) ORDER BY pos"
         with _in_words(self.path):
-            return self._fetch(known, {"output_id": pl.Int64()})["output_id"]
+            return _frame(self._db.execute(known), {"output_id": pl.Int64()})["output_id"]
 
     def stored(self, judge_id: int, repeat: int, output_ids: pl.Series, *, finished: bool = True) -> pl.DataFrame:
         """What is kept of one judge and repeat on some outputs: the columns of `STORED`, one row an output.
@@ -183,7 +182,7 @@ class Store:
         with _in_words(self.path):
             ids = pl.DataFrame({"output_id": output_ids}).with_row_index()
             self._load("wanted(pos INTEGER PRIMARY KEY, output_id INTEGER)", ids)
-            return self._fetch(query, STORED, (judge_id, repeat))
+            return _frame(self._db.execute(query, (judge_id, repeat)), STORED)
 
     def put(self, judge_id: int, repeat: int, verdicts: pl.DataFrame, *, replace: bool = False) -> int:
         """Keep verdicts (the columns of `STORED`) in one transaction; answers how many were written.
@@ -218,13 +217,14 @@ class Store:
     def _writing(self) -> Iterator[None]:
         # IMMEDIATE takes the write lock at once: a transaction never has to give up half way to another's.
         with _in_words(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _load(self, table: str, rows: pl.DataFrame) -> None:
         """Fill a temporary table (in memory, private to this connection) to join with."""
@@ -234,20 +234,6 @@ class Store:
         self._db.execute("BEGIN")
         self._db.executemany(f"INSERT INTO temp.{name} VALUES ({', '.join('?' * rows.width)})", rows.iter_rows())
         self._db.execute("COMMIT")
-
-    def _fetch(
-        self, query: str, schema: Mapping[str, pl.DataType | pl.Enum], values: tuple[object, ...] = ()
-    ) -> pl.DataFrame:
-        return _frame(self._db.execute(query, values), schema)
-
-
-def is_store(path: Path | str) -> bool:
-    """Does this file begin as an SQLite file does? (False for what cannot be read.)"""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 def read_store(path: Path | str) -> pl.DataFrame:
@@ -391,6 +377,19 @@ def _primary(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
 
 
+_WRONG: Final = {
+    sqlite3.SQLITE_NOTADB: ("is not a verdict store", "an SQLite file made by `interjudge score`"),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "a folder that exists and can be written to"),
+    sqlite3.SQLITE_READONLY: ("cannot be written to", "a file and a folder with write permission"),
+    sqlite3.SQLITE_PERM: ("cannot be written to", "a file and a folder with write permission"),
+}
+_FAILED: Final = {
+    sqlite3.SQLITE_BUSY: "another process keeps the verdict store locked; try again",
+    sqlite3.SQLITE_FULL: "the disk is full; what was stored so far is safe",
+    sqlite3.SQLITE_IOERR: "the verdict store cannot be read or written (input/output error)",
+}
+
+
 @contextmanager
 def _in_words(path: Path) -> Iterator[None]:
     """SQLite's errors as sentences about the file."""
@@ -400,24 +399,8 @@ def _in_words(path: Path) -> Iterator[None]:
         raise  # our own mistake, not the file's
     except sqlite3.DatabaseError as error:
         code = _primary(error)
-        if code == sqlite3.SQLITE_BUSY:
-            raise InterjudgeError(f"{path}: another process keeps the verdict store locked; try again") from error
-        if code == sqlite3.SQLITE_FULL:
-            raise InterjudgeError(f"{path}: the disk is full; what was stored so far is safe") from error
-        if code == sqlite3.SQLITE_IOERR:
-            raise InterjudgeError(f"{path}: the verdict store cannot be read or written ({error})") from error
-        if code == sqlite3.SQLITE_NOTADB:
-            raise InputError(
-                "is not a verdict store", file=path, found="another kind of file", expected="an SQLite file"
-            ) from error
-        if code == sqlite3.SQLITE_CANTOPEN:
-            raise InputError(
-                "cannot be opened", file=path, expected="a folder that exists and can be written to"
-            ) from error
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-            raise InputError(
-                "cannot be written to", file=path, expected="a file and a folder with write permission"
-            ) from error
-        raise InputError(
-            f"the verdict store is damaged ({error})", file=path, expected="a file that a run left whole"
-        ) from error
+        if code in _FAILED:
+            raise InterjudgeError(f"{path}: {_FAILED[code]}") from error
+        damaged = (f"the verdict store is damaged ({error})", "a file that a run left whole")
+        problem, expected = _WRONG.get(code, damaged)
+        raise InputError(problem, file=path, expected=expected) from error

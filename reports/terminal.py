@@ -22,6 +22,8 @@ from interjudge.reports.wording import count
 ROWS: Final = 12
 _DISPUTED: Final = 3
 _READABLE: Final = 100  # a sentence is not set wider than this
+# Our own signs where the encoding has none.
+_PLAIN: Final = str.maketrans("•“”—…─", '*""-.-')
 _STYLES: Final[dict[Tone, str]] = {"": "", "good": "green", "warn": "bold yellow"}
 
 
@@ -73,7 +75,7 @@ def print_table(table: Table, console: Console, where: str = "not shown") -> Non
         cells = Text()
         for i, cell in enumerate(row):
             cells.append("  " if i else "")
-            cells.append(_padded(cell, fitted, i), _STYLES[fitted.tones[index][i]])
+            cells.append(_encodable(_padded(cell, fitted, i), console), _STYLES[fitted.tones[index][i]])
         cells.rstrip()
         console.print(cells, no_wrap=True, overflow="ellipsis", crop=True)
     if table.gap and table.gap[0] == len(fitted.rows):
@@ -146,7 +148,16 @@ def _lines(lines: Sequence[str], console: Console, style: str = "") -> None:
 
 
 def _line(line: str, console: Console, style: str = "") -> None:
-    console.print(Text(line, style=style), no_wrap=True, overflow="ellipsis", crop=True)
+    console.print(Text(_encodable(line, console), style=style), no_wrap=True, overflow="ellipsis", crop=True)
+
+
+def _encodable(text: str, console: Console) -> str:
+    """The text as the console's encoding can hold it (a Windows pipe is often cp1252), of the same width."""
+    try:
+        text.encode(console.encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(console.encoding, "replace").decode(console.encoding)
+    return text
 
 
 def _width(console: Console) -> int:

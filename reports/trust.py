@@ -181,7 +181,7 @@ def _weak_spot(a: Agreement, best: JudgeResult) -> tuple[str, ...]:
     if not found:
         return ()
     _, part, kappa = min(found, key=lambda entry: entry[0])
-    return (f"Where {quote(part.by)} is {quote(part.value)}, though, its kappa is only {figure(kappa)}.",)
+    return (f"Where {quote(part.by)} is {quote(part.value)}, {quote(best.judge)} has a kappa of only {figure(kappa)}.",)
 
 
 def _guessing(estimate: Estimate, best: JudgeResult) -> tuple[str, ...]:

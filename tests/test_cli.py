@@ -71,7 +71,7 @@ def test_score_writes_verdicts_and_a_store_and_resumes_from_it(folder: Path):
 
 
 def test_a_store_is_read_wherever_verdicts_are(folder: Path):
-    args = ("-j", "keyword:default", "-j", "keyword:anywhere", "--store", "s.db", "-q")
+    args = ("-j", "keyword:default", "-j", "keyword:prefix", "--store", "s.db", "-q")
     assert run("score", "outputs.jsonl", *args, cwd=folder).returncode == 0
     done = run("agree", "s.db", "--json", "a.json", cwd=folder)
     assert done.returncode == 0, done.stderr

@@ -181,8 +181,12 @@ def load(
     whole = read_outputs(outputs) if outputs else None
     gold = _reference(reference, gold_column, table)
     name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
-    paths = [*verdicts, *([outputs] if outputs else []), *([reference] if reference and gold is not reference else [])]
-    return Tables(table, whole, gold, name, tuple(paths))
+    sources = [(path, table.height if len(verdicts) == 1 else None) for path in verdicts]
+    if outputs and whole is not None:
+        sources.append((outputs, whole.height))
+    if reference and gold is not None and not isinstance(gold, str):
+        sources.append((reference, gold.height))
+    return Tables(table, whole, gold, name, tuple(sources))
 
 
 def _only(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) -> pl.DataFrame:

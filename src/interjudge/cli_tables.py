@@ -114,7 +114,8 @@ def print_cross_check(checks: Sequence[Check], console: Console) -> None:
     """Our figures beside those of other libraries, and the largest difference."""
     rows = tuple(
         (
-            Cell(check.name),
+            Cell(check.name.partition(": ")[0]),
+            Cell(check.name.partition(": ")[2]),
             Cell(check.library),
             Cell("—" if check.ours is None else f"{check.ours:.12f}"),
             Cell("—" if check.theirs is None else f"{check.theirs:.12f}"),
@@ -124,7 +125,8 @@ def print_cross_check(checks: Sequence[Check], console: Console) -> None:
         for check in checks
     )
     columns = (
-        Column("coefficient", "left", name=True),
+        Column("coefficient", "left"),
+        Column("judges", "left", rank=1, name=True),
         Column("library", "left", rank=1),
         Column("ours", rank=2),
         Column("theirs", rank=2),

@@ -21,7 +21,7 @@ from interjudge.reports.report import DEFAULT_TITLE, InputFile, JudgeUsed, Prove
 from interjudge.reports.write import write_report
 
 # Every judge that runs without a model, a key or a network.
-OFFLINE_JUDGES: Final = ("keyword:default", "keyword:prefix", "keyword:anywhere", "coherence:heuristic")
+OFFLINE_JUDGES: Final = ("keyword:default", "keyword:prefix", "keyword:first-sentence", "coherence:heuristic")
 
 _SQLITE: Final = b"SQLite format 3\0"
 
@@ -64,7 +64,7 @@ def make_report(
         "confidence": sampling.confidence,
     }
     provenance = Provenance.collect(
-        inputs=[_described(path) for path in tables.paths],
+        inputs=[_described(path, rows) for path, rows in tables.sources],
         judges=_judges_used(analysis, live),
         seed=sampling.seed,
         options={name: value for name, value in options.items() if value},
@@ -94,7 +94,7 @@ def run_demo(
         write_table(table, out / name)
         written.append(out / name)
     name = "the demo set's reference"
-    tables = Tables(verdicts, outputs, reference, name, paths=(str(out / "outputs.parquet"),))
+    tables = Tables(verdicts, outputs, reference, name, sources=((str(out / "outputs.parquet"), outputs.height),))
     report, paths = make_report(
         tables,
         out,
@@ -123,14 +123,14 @@ def folder(path: Path) -> Path:
     return path
 
 
-def _described(path: str) -> InputFile:
+def _described(path: str, rows: int | None) -> InputFile:
     """A verdict store is not hashed: others may be writing to it."""
     try:
         with Path(path).open("rb") as file:
             store = file.read(len(_SQLITE)) == _SQLITE
     except OSError:  # standard input
         store = True
-    return InputFile.of(path, None, hashed=not store)
+    return InputFile.of(path, rows, hashed=not store)
 
 
 def _judges_used(analysis: Analysis, live: Sequence[str]) -> tuple[JudgeUsed, ...]:

@@ -6,10 +6,11 @@ Development half (by the hash of the prompt): XSTest completions, whole and cut 
 JailbreakBench answers, all taken as coherent; and damaged versions of the former. For each signal,
 
 - `usual` is the median of its plain rate on whole texts,
-- `low` is the 90th percentile of its value on coherent text: less adds nothing,
-- `threshold` is half-way between the 99.8th percentile of coherent text and the 10th percentile of the damage
-  that it is there for, or the greatest value of coherent text where these overlap,
-- `scale` makes the sum of all contributions reach 1 on 1 % of the coherent texts of development.
+- `low` is the 90th percentile of its value on these, or the 75th on 70 coherent oddities written for this
+  purpose (lists, formulas, slang, 25 languages), whichever is greater: less adds nothing,
+- `threshold` is half-way between the 99.8th percentile of these (the 97th of the oddities) and the 10th
+  percentile of the damage that it is there for, or the greatest value of coherent text where these overlap,
+- `scale` makes the sum of all contributions reach 1 on no more than 1 % of these and 3 % of the oddities.
 
 With --write the figures go into judges/coherence.toml. The other half of the prompts is only reported on.
 """
@@ -32,7 +33,8 @@ from interjudge.judges import coherence
 TOML = Path(coherence.__file__).resolve().with_name("coherence.toml")
 PANELS = Path(__file__).resolve().parents[3] / "shared" / "data" / "tidy"
 CUTS = (32, 64, 128)
-FALSE_ALARMS = 0.01
+FALSE_ALARMS = 0.01  # on the development half of the panels
+ODD_ALARMS = 0.03  # on the 70 oddities
 SEED = 0
 TARGETS = {
     "loop": ("5-word loop", "loop from the middle"),
@@ -110,20 +112,24 @@ def calibrate(panels: Path) -> dict[str, dict[str, float]]:
         for n in CUTS:
             if n >= SHORTEST.get(damage.name, 0) and not (damage.fixed and n > CUTS[0]):
                 bad.setdefault(damage.name, []).append(coherence.signals(damaged(cut_to(xstest, n), damage), how))
+    odd = coherence.signals(made.oddities(), how)
     for name, targets in TARGETS.items():
-        low, high = (quantile([v[name] for v in calm], q) for q in (0.9, 0.998))
+        low = max(quantile([v[name] for v in calm], 0.9), quantile([odd[name]], 0.75))
+        high = max(quantile([v[name] for v in calm], 0.998), quantile([odd[name]], 0.97))
+        most = quantile([v[name] for v in (*calm, odd)], 1.0)
         reached = quantile([v[name] for t in targets for v in bad[t]], 0.1)
-        most = quantile([v[name] for v in calm], 1.0)
         threshold = (high + reached) / 2 if reached > high else most
-        print(f"{name:15} low {low:8.4f}  99.8 % {high:8.4f}  damage, 10 % {reached:8.4f}  -> {threshold:8.4f}")
+        print(f"{name:15} low {low:8.4f}  high {high:8.4f}  most {most:8.4f}  damage {reached:8.4f}  -> {threshold:8.4f}")
         found[f"signals.{name}"] = {"low": round(low, 4), "threshold": round(threshold, 4)}
         if name in usual:
             found[f"signals.{name}"]["usual"] = usual[name]
     signals = {n: s.model_copy(update=found.get(f"signals.{n}", {})) for n, s in how.signals.items()}
     how = how.model_copy(update={"signals": signals, "scale": 1.0})
-    sums = np.concatenate([coherence.contributions(v, how).sum(1) for v in calm])
-    found[""] = {"scale": round(min(1.0, 1 / float(np.quantile(sums, 1 - FALSE_ALARMS))), 3)}
-    print("unscaled sum at 99 %:", np.quantile(sums, 0.99), "scale", found[""])
+    panel = np.concatenate([coherence.contributions(v, how).sum(1) for v in calm])
+    odd_sums = coherence.contributions(odd, how).sum(1)
+    reach = max(np.quantile(panel, 1 - FALSE_ALARMS), np.quantile(odd_sums, 1 - ODD_ALARMS))
+    found[""] = {"scale": round(min(1.0, 1 / float(reach)), 3)}
+    print("sums: panels", np.quantile(panel, 1 - FALSE_ALARMS), "oddities", np.sort(odd_sums)[-8:], found[""])
     return found
 
 

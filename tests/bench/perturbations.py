@@ -22,6 +22,7 @@ from pathlib import Path
 import polars as pl
 
 TEXTS = Path(__file__).resolve().parents[1] / "judges" / "coherence_texts.toml"
+ODDITIES = Path(__file__).with_name("coherent_oddities.toml")
 LENGTHS = (32, 64, 128, 256)
 PIECE = re.compile(r"(\S+)(\s*)")
 
@@ -80,6 +81,12 @@ def written() -> dict[str, list[dict[str, str]]]:
     with TEXTS.open("rb") as file:
         found: dict[str, list[dict[str, str]]] = tomllib.load(file)
     return found
+
+
+def oddities() -> pl.DataFrame:
+    """`prompt`, `response`: coherent answers of unusual kinds that were written for the calibration."""
+    with ODDITIES.open("rb") as file:
+        return pl.DataFrame(tomllib.load(file)["odd"])
 
 
 # -------------------------------------------------------------------- the damage

@@ -99,6 +99,17 @@ def test_damaged_zstd(tmp_path: Path) -> None:
     assert "the zstd data is damaged or ends early" in refusal(path)
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("bad", [b"\xe9", b"\xe2\x82", b"\xff"])
+def test_the_place_of_a_bad_byte_does_not_depend_on_how_the_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, bad: bytes
+) -> None:
+    monkeypatch.setattr("interjudge.datasets.source._CHUNK", size)
+    start = '{"prompt":"€é😀","response":"r"}\n'.encode() * 2 + b'{"prompt":"'
+    (tmp_path / "o.jsonl").write_bytes(start + bad + b'"}\n')
+    assert f"line 3 (byte {len(start)}): is not UTF-8 text" in refusal(tmp_path / "o.jsonl")
+
+
 def test_zstd_that_holds_no_utf8(tmp_path: Path) -> None:
     # polars writes text only; a zstd frame with one raw block is easily made by hand (RFC 8878, 3.1.1)
     text = GOOD + b'{"prompt":"\xe9","response":"r"}\n'

@@ -1,6 +1,8 @@
 """Verdicts from long and wide files: what a file does not say, and what it must not say."""
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import polars as pl
@@ -241,6 +243,32 @@ def test_columns_of_different_types_in_two_files_go_together_or_are_refused(tmp_
     assert read_verdicts([one, two])["k"].to_list() == ["1", "v"]
     pl.DataFrame({"item_id": ["a"], "judge": ["y"], "label": ["l"], "k": [{"v": 1}]}).write_parquet(two)
     assert f"{two}, column 'k': the files do not go together" in refusal([one, two])
+
+
+def test_a_verdict_store_is_read_beside_files(tmp_path: Path) -> None:
+    from interjudge.judges.base import Judge
+    from interjudge.judges.runner import score
+
+    def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
+        return outputs.select(pl.lit("safe").alias("label"))
+
+    judge = Judge("j", "keyword", "harm", ("safe",), evaluate, {})
+    outputs = pl.DataFrame({"item_id": ["a", "b"], "prompt": ["p", "q"], "response": ["r", "r"]})
+    store = tmp_path / "verdicts[1].db"
+    stored = score(outputs, [judge], store=store)
+    frame = read_verdicts([store, written(tmp_path, LONG)])
+    assert frame.height == 6
+    assert frame.head(2).select(VERDICT_CORE).equals(stored.select(VERDICT_CORE))
+    assert read_verdicts([store], columns=[]).columns == list(VERDICT_CORE)
+    message = refusal([store, store])
+    assert "a second verdict for item 'a', judge 'j', repeat 0" in message
+
+
+def test_another_database_is_not_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t (a)")
+    assert refusal([path]).startswith(str(path))
 
 
 def test_lean_reading_leaves_other_columns_out(tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ ASSIGNED = TEXT.filter(lambda text: all(unicodedata.category(c) != "Cn" for c in
         ("\ufb01ne \uff33\uff4f\uff52\uff52\uff59", "fine sorry"),
         ("s\u200bor\u00adr\u2060y", "sorry"),
         ("\u62b1\u6b49\uff01\u6211\u4e0d\u80fd\u3002", "\u62b1\u6b49|\u6211\u4e0d\u80fd"),
-        ("\u0644\u0627 \u0623\u0633\u062a\u0637\u064a\u0639\u064f", "\u0644\u0627 \u0627\u0633\u062a\u0637\u064a\u0639"),
+        (
+            "\u0644\u0627 \u0623\u0633\u062a\u0637\u064a\u0639\u064f",
+            "\u0644\u0627 \u0627\u0633\u062a\u0637\u064a\u0639",
+        ),
         ("Stra\u00dfe STRASSE", "strasse strasse"),
         ("", ""),
         (" \n* _ \U0001f600 ...", ""),

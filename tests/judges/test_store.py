@@ -18,7 +18,7 @@ from interjudge.datasets.ids import content_hash
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.base import Judge
 from interjudge.judges.runner import score
-from interjudge.judges.store import STORE_VERSION, STORED, Store, is_store, read_store
+from interjudge.judges.store import STORE_VERSION, STORED, Store, read_store
 
 
 def outputs(*responses: str, ids: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -108,6 +108,14 @@ def test_synchronous_is_normal_unless_the_store_shall_survive_a_power_cut(
     with Store(path, durable=durable) as store:
         assert store._db.execute("PRAGMA synchronous").fetchone()[0] == level
         assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_store_that_is_open_already_is_used_and_left_open(path: Path) -> None:
+    """The way to score with `durable=True`."""
+    with Store(path, durable=True) as store:
+        table = score(outputs("a"), [judge()], store=store)
+        assert_frame_equal(score(outputs("a"), [judge()], store=store), table)
+    assert_frame_equal(read_store(path), table)
 
 
 def test_put_keeps_finished_verdicts_and_replaces_unfinished_ones(path: Path) -> None:
@@ -254,7 +262,7 @@ def broken(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("text", "is not a verdict store; found another kind of file"),
+        ("text", "is not a verdict store; expected an SQLite file"),
         ("directory", "is a directory"),
         ("other program", "is not a verdict store"),
         ("newer", f"newer interjudge; found store version {STORE_VERSION + 1}; expected at most"),
@@ -302,16 +310,6 @@ def test_a_store_kept_locked_is_said_in_words(path: Path) -> None:
             Store(path, timeout_s=0.1)
     finally:
         holder.close()
-
-
-def test_is_store_looks_at_the_file_and_not_at_its_name(path: Path, tmp_path: Path) -> None:
-    text = tmp_path / "text.db"
-    text.write_text("SQLite is a fine format")
-    score(outputs("a"), [judge()], store=path)
-    assert is_store(path)
-    assert not is_store(text)
-    assert not is_store(tmp_path)
-    assert not is_store(tmp_path / "absent")
 
 
 def test_an_empty_store_reads_as_an_empty_verdict_table(path: Path) -> None:

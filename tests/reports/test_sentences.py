@@ -202,7 +202,7 @@ def test_a_judge_no_better_than_guessing_is_said_to_be(make: Any) -> None:
 def test_where_the_best_judge_fails_is_named(make: Any) -> None:
     part = make.part("model", "tuned", 0.65, 0.6, 0.72, judges=(make.referenced("best", 0.9, kappa=0.1),))
     a = make.agreement((make.referenced("best", 0.9),), question={"reference": "gold"}, slices=(part,))
-    assert "Where “model” is “tuned”, though, its kappa is only .100 [.080, .120]." in text(make, a)
+    assert "Where “model” is “tuned”, “best” has a kappa of only .100 [.080, .120]." in text(make, a)
 
 
 def test_no_judge_with_a_value_is_said_with_the_reason(make: Any) -> None:

@@ -181,5 +181,6 @@ def test_weights_share_one_note_on_the_method(make: Any) -> None:
     def weighted(name: str, method: str) -> Any:
         return make.coefficient(name, 0.5).model_copy(update={"method": method, "level": "ordinal"})
 
-    found = (weighted("fleiss_kappa_linear", "linear weights; how"), weighted("fleiss_kappa_quadratic", "quadratic weights; how"))  # fmt: skip
+    names = ("linear", "quadratic")
+    found = tuple(weighted(f"fleiss_kappa_{name}", f"{name} weights; how") for name in names)
     assert agreement_tables(make.agreement(coefficients=found), 12)[0].notes == ("Fleiss' kappa: how",)

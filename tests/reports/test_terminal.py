@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
 
 import pytest
@@ -148,3 +148,12 @@ def test_long_text_is_cut_at_its_end_before_columns_go() -> None:
 def test_a_table_without_rows_is_its_header(shown: Shown) -> None:
     text = shown(print_table, Table("nothing", (Column("a"), Column("b")), ()))
     assert text.splitlines()[1:3] == ["nothing", "a  b"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_narrow_encoding_is_no_error(make: Any, encoding: str) -> None:
+    raw = BytesIO()
+    file = TextIOWrapper(raw, encoding=encoding, errors="strict")
+    render_terminal(make.report(make.question(disputed=(make.disputed("拒绝"),))), Console(file=file, width=80))
+    file.flush()
+    assert "verdicts on" in raw.getvalue().decode(encoding)
