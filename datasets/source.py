@@ -227,11 +227,11 @@ def refuse_bad_bytes(source: Source) -> None:
 def _chunks(source: Source) -> Iterator[bytes]:
     """The decompressed bytes in pieces, the last one empty."""
     try:
-        with contextlib.ExitStack() as stack:
-            raw = BytesIO(source.data) if isinstance(source.data, bytes) else source.data.open("rb")
-            file: IO[bytes] = stack.enter_context(raw)
+        raw: IO[bytes] = BytesIO(source.data) if isinstance(source.data, bytes) else source.data.open("rb")
+        with raw, contextlib.ExitStack() as stack:
+            file: IO[bytes] | gzip.GzipFile = raw
             if source.compression == "gzip":
-                file = stack.enter_context(gzip.open(file))
+                file = stack.enter_context(gzip.GzipFile(fileobj=raw))
             while chunk := file.read(_CHUNK):
                 yield chunk
         yield b""

@@ -56,7 +56,9 @@ def shapes(responses: pl.Series) -> pl.DataFrame:
         option_lines=text.str.count_matches(_OPTION).cast(pl.Int64),
         table_lines=text.str.count_matches(_TABLE_LINE).cast(pl.Int64),
         chars=text.str.len_chars().cast(pl.Int64),
-        code_chars=text.str.len_chars().cast(pl.Int64) - text.str.replace_all(_CODE_LINE, "").str.len_chars(),
+        code_chars=pl.when(text.str.count_matches(_CODE_LINE) > 1)  # one may be a formula
+        .then(text.str.len_chars().cast(pl.Int64) - text.str.replace_all(_CODE_LINE, "").str.len_chars())
+        .otherwise(0),
         ticks=text.str.contains("`", literal=True),
     ).with_columns(code=pl.col("ticks") | (pl.col("code_chars") > 0))
 

@@ -153,7 +153,7 @@ def word_order(texts: Texts, entry: Entries, lexicon: Lexicon) -> tuple[Ints, In
 _GAP = np.full(32, 1, dtype=np.uint8)  # what stands between two words: 0 blanks, 1 other, 2 comma, 3 sentence end
 _GAP[SPACE] = 0
 _GAP[COMMA] = 2
-_GAP[[STOP, NEWLINE]] = 3
+_GAP[STOP] = 3  # but not a line break, which parts the items of lists too
 
 
 def _gaps(texts: Texts) -> Bytes:

@@ -278,12 +278,12 @@ def _label_list(options: Mapping[str, str]) -> tuple[str, ...]:
 
 
 COLUMN: Final = Family(
-    summary="verdicts that stand in a column of the outputs, human or automatic",
+    summary="Verdicts in a column of the outputs. Options: kind, construct, labels, as, threshold, name.",
     make=_column,
-    usage="column:NAME[?OPTIONS], options: kind, construct, labels, as, threshold, name",
+    usage="column:NAME[?OPTIONS]",
 )
 FILE: Final = Family(
-    summary="verdicts in a file or store, joined on item_id",
+    summary="Verdicts in a file or store. Options: judge, repeat, kind, construct, labels, threshold, name.",
     make=_file,
-    usage="file:PATH[?OPTIONS], options: judge, repeat, kind, construct, labels, threshold, name",
+    usage="file:PATH[?OPTIONS]",
 )

@@ -96,7 +96,7 @@ def listing() -> list[Listed]:
             lines.append(Listed(prefix, None, None, "", None, source, problem=found))
             continue
         lines.extend(_listed(found, prefix, name, source) for name in found.names)
-        if found.usage or not found.names:
+        if found.usage not in {"", *(f"{prefix}:{name}" for name in found.names)} or not found.names:
             lines.append(Listed(found.usage or f"{prefix}:…", None, None, found.summary, None, source))
     return lines
 
