@@ -97,7 +97,8 @@ def conger_terms(sums: Sums, weight: str, w: Floats) -> tuple[Floats, Floats]:
 
     `judges` (..., J * K) are each judge's label counts. A judge without a verdict is no judge here.
     """
-    given = sums["judges"].reshape(*sums["judges"].shape[:-1], -1, w.shape[0])
+    *rows, width = sums["judges"].shape
+    given = sums["judges"].reshape(*rows, width // w.shape[0], w.shape[0])
     size = given.sum(axis=-1, keepdims=True)
     p = np.nan_to_num(ratio(given, size))
     r = (size[..., 0] > 0).sum(axis=-1)

@@ -26,7 +26,6 @@ from interjudge.agreement.counts import Codes, Floats, Units, assign, checked, c
 from interjudge.agreement.degenerate import ONE_CATEGORY, ZERO, one_category, panel_problem
 from interjudge.agreement.intervals import Resampler, bca_interval, estimate, mean_wilson
 from interjudge.agreement.mean_kappa import mean_kappa
-from interjudge.agreement.pairwise import cohen_kappa
 from interjudge.agreement.results import Coefficient
 from interjudge.agreement.weights import LEVEL_WEIGHTS, agreement_weights, checked_level, distances, label_values
 
@@ -230,11 +229,10 @@ def _mean_kappas(
     clusters: NDArray[Any] | None,
     ground: _Ground,
 ) -> list[Coefficient]:
-    formulas = {name: partial(cohen_kappa, weights=w) for name, w in weights.items()}
     answers, kind = mean_kappa(
         codes,
         k,
-        formulas,
+        weights,
         clusters=clusters,
         replicates=ground.replicates,
         seed=ground.seed,

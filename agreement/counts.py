@@ -226,4 +226,4 @@ def judge_margins(codes: Codes, k: int, assignment: Assignment) -> Floats:
             column = np.where(codes[:, judge] < 0, k, codes[:, judge])  # a cell of its own for "no verdict"
             table = np.bincount(base + column, minlength=assignment.size * (k + 1))
             margins[:, judge] = table.reshape(-1, k + 1)[:, :k]
-    return margins.reshape(assignment.size, -1)
+    return margins.reshape(assignment.size, n_judges * k)

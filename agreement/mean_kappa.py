@@ -1,4 +1,4 @@
-"""The mean of a two-judge statistic over all pairs of a panel, with its interval."""
+"""The mean of Cohen's kappa over all pairs of a panel, with its interval."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interjudge.agreement.counts import Assignment, Codes, Floats, assign, blocks, ratio
+from interjudge.agreement.counts import Assignment, Codes, Floats, assign, ratio
+from interjudge.agreement.degenerate import ZERO
 from interjudge.agreement.intervals import Resampler, bca_interval
-from interjudge.agreement.tables import Formula, pair_tables
+from interjudge.agreement.pairwise import cohen_kappa
+from interjudge.agreement.tables import pair_tables
 
 _BUDGET: Final = 1 << 21  # table cells of all units together
-# With more table cells than this (52 judges with two labels, 19 with seven) replicates are linearised.
-_WIDE: Final = 8_192
+# With more table cells than this (46 judges with two labels, 13 with seven) replicates are linearised: fewer
+# than 512 units would be left.
+_WIDE: Final = 4_096
 
 Interval = tuple[float, float, float]
 
@@ -23,40 +26,41 @@ Interval = tuple[float, float, float]
 def mean_kappa(
     codes: Codes,
     k: int,
-    formulas: Mapping[str, Formula],
+    weights: Mapping[str, Floats],
     *,
     clusters: NDArray[Any] | None = None,
     replicates: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[dict[str, Interval], str]:
-    """Mean over all pairs of statistics of a table: (value, low, high) by name, and what was resampled.
+    """Mean over all pairs of Cohen's kappa with each set of weights (K, K), 1 on the diagonal.
 
-    The same items are resampled for all pairs. A pair for which the statistic is undefined, in the panel or in
-    a replicate, is left out of that mean.
+    Answers (value, low, high) by the weights' name, and what was resampled: the same items for all pairs. A
+    pair whose kappa is undefined, in the panel or in a replicate, is left out of that mean.
     """
     pairs = list(combinations(range(codes.shape[1]), 2))
     tables = pair_tables(codes, k, pairs)[0]
     shared = [p for p, size in zip(pairs, tables.sum(axis=(1, 2)), strict=True) if size]
     if not shared:
-        return dict.fromkeys(formulas, (np.nan, np.nan, np.nan)), "items"
+        return dict.fromkeys(weights, (np.nan, np.nan, np.nan)), "items"
     tables = tables[tables.sum(axis=(1, 2)) > 0]
     width = tables.size
     units = 10_000 if width > _WIDE else min(10_000, _BUDGET // width)
     assignment = assign(codes.shape[0], clusters, seed=seed, max_units=units, groups=min(units, 4096))
     resampler = Resampler(np.ones(assignment.size, dtype=np.int64), replicates, seed)
+    found: dict[str, tuple[Floats, ...]]
     if width > _WIDE:
-        found = {name: _linearised(f, tables, codes, k, shared, assignment, resampler) for name, f in formulas.items()}
+        found = {name: _linearised(tables, w, codes, shared, assignment, resampler) for name, w in weights.items()}
         kind = f"{assignment.kind}, linearised"
     else:
         share = pair_tables(codes, k, shared, assignment)
-        drawn = resampler.sums(share.reshape(assignment.size, -1)).reshape(-1, *tables.shape)
-        left = tables - share
-        found = {name: (_mean(f(tables)), _mean(f(drawn)), _mean(f(left))) for name, f in formulas.items()}
+        drawn = resampler.sums(share.reshape(assignment.size, tables.size)).reshape(replicates, *tables.shape)
+        parts = (tables, drawn, tables - share)
+        found = {name: tuple(_mean(cohen_kappa(part, w)) for part in parts) for name, w in weights.items()}
         kind = assignment.kind
-    answers = {}
-    for name, parts in found.items():
-        value, replicate, left = (part[..., None] for part in parts)
+    answers: dict[str, Interval] = {}
+    for name, values in found.items():
+        value, replicate, left = (v[..., None] for v in values)
         low, high = bca_interval(value, replicate, left, resampler.weight, assignment.size, confidence)
         answers[name] = (float(value[0]), float(low[0]), float(high[0]))
     return answers, kind
@@ -69,35 +73,38 @@ def _mean(values: Floats) -> Floats:
 
 
 def _linearised(
-    formula: Formula,
     tables: Floats,
+    weights: Floats,
     codes: Codes,
-    k: int,
     pairs: list[tuple[int, int]],
     assignment: Assignment,
     resampler: Resampler,
 ) -> tuple[Floats, Floats, Floats]:
-    """Value, replicates and leave-one-out values where each item's influence is taken to add up.
-
-    The influence of an item on a pair's statistic is what leaving out one item of its cell changes (the
-    jackknife's); on the mean, the mean of that over the pairs in which the statistic is defined.
-    """
-    value = formula(tables)
-    defined = np.isfinite(value)
-    slope = np.zeros((codes.shape[1], k, codes.shape[1], k))
-    a, b = np.array(pairs).T
-    for c, d in np.ndindex(k, k):
-        less = tables.copy()
-        less[:, c, d] -= 1
-        change = np.where((less[:, c, d] >= 0) & defined, value - formula(np.maximum(less, 0)), 0.0)
-        slope[a, c, b, d] = np.nan_to_num(change) / max(int(defined.sum()), 1)
-    influence = np.zeros(codes.shape[0])
-    flat = slope.reshape(codes.shape[1] * k, -1)
-    for place, block in blocks(codes):
-        given = (block[:, :, None] == np.arange(k)).reshape(block.shape[0], -1).astype(np.float64)
-        influence[place] = ((given @ flat) * given).sum(axis=1)
+    """Value, replicates and leave-one-out values where each item's influence on the mean is taken to add up."""
+    value = cohen_kappa(tables, weights)
+    slope = _influence(tables, weights) / max(int(np.isfinite(value).sum()), 1)
+    per_item = np.zeros(codes.shape[0])
+    for (a, b), own in zip(pairs, slope, strict=True):
+        both = (codes[:, a] >= 0) & (codes[:, b] >= 0)
+        per_item[both] += own[codes[both, a], codes[both, b]]
     index = assignment.index
-    per_unit = influence if index is None else np.bincount(index, influence, assignment.size)
-    per_unit -= per_unit.mean()  # what all units share is no deviation
+    per_unit: Floats = per_item if index is None else np.bincount(index, per_item, assignment.size).astype(np.float64)
     mean = _mean(value)
     return mean, mean + resampler.sums(per_unit[:, None])[:, 0], mean - per_unit
+
+
+def _influence(tables: Floats, weights: Floats) -> Floats:
+    """The derivative of kappa by the weight of one item, by its cell: (P, K, K), 0 where kappa is undefined.
+
+    kappa = 1 - o / e with o = sum p_cd d_cd and e = sum r_c s_d d_cd, d = 1 - w, r and s the marginals.
+    """
+    n = tables.sum(axis=(1, 2), keepdims=True)
+    p, d = tables / n, 1 - weights
+    row, column = p.sum(axis=2), p.sum(axis=1)
+    observed = (p * d).sum(axis=(1, 2))[:, None, None]
+    by_row, by_column = column @ d.T, row @ d
+    expected = (by_row * row).sum(axis=1)[:, None, None]
+    slope = -ratio(d, expected, ZERO) + ratio(observed, expected**2, ZERO**2) * (
+        by_row[:, :, None] + by_column[:, None, :]
+    )
+    return np.asarray(np.nan_to_num(slope - (p * slope).sum(axis=(1, 2), keepdims=True)) / n)

@@ -116,13 +116,13 @@ def sums_of_items(tables: Floats, replicates: int, seed: int) -> TableSums:
         used = np.flatnonzero(counts)
         drawn[:, p, used] = Resampler(counts[used].astype(np.int64), replicates, seed).drawn()
     cells = np.flatnonzero(flat.any(axis=0))
-    return TableSums(tables, drawn.reshape(-1, *tables.shape), None, cells, flat[:, cells].T, flat.sum(axis=1))
+    return TableSums(tables, drawn.reshape(replicates, *tables.shape), None, cells, flat[:, cells].T, flat.sum(axis=1))
 
 
 def sums_of_units(share: Floats, resampler: Resampler) -> TableSums:
     """Tables (U, P, K, K) of clusters or groups, resampled together."""
     total = share.sum(axis=0)
-    drawn = resampler.sums(share.reshape(share.shape[0], -1)).reshape(-1, *total.shape)
+    drawn = resampler.sums(share.reshape(share.shape[0], total.size)).reshape(resampler.replicates, *total.shape)
     present = share.sum(axis=(2, 3)) > 0
     none = np.empty(0, dtype=np.intp)
     return TableSums(total, drawn, share, none, present, present.sum(axis=0).astype(np.float64))

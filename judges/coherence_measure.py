@@ -72,6 +72,7 @@ def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) 
     signal = how.signals
     words = texts.words.count
     english = spoken.known & (spoken.best == ENGLISH)
+    in_english = asked.known & (asked.best == ENGLISH)
     histogram = texts.histogram
     latin = (histogram[:, LOWER] + histogram[:, UPPER]) * 2 > histogram[:, LOWER:].sum(1)
     found = repeats(texts)
@@ -86,13 +87,13 @@ def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) 
     lines = shaped["lines"].to_numpy()
     values = {
         "empty": (histogram[:, MARK + 1 :].sum(1) == 0) * 1.0,
-        "truncated": np.where(cut & ~_elsewhere(asked), np.maximum(end_bits, 0) / 16, 0),
+        "truncated": np.where(cut & ~_elsewhere(asked), np.maximum(end_bits / 16, 1), 0),
         "loop": found.looped / (found.units - found.looped + signal["loop"].weight),
         "compression": found.copied / (found.units - found.copied + signal["compression"].weight),
         "tail": np.where(unit_mode(texts) == WORDS, found.tail, found.tail / 2),
         "vocabulary": _where(latin, _vocabulary(words, texts.words.total(first), how)),
         "gibberish": _where(latin, _rate(surprise / 16, letters, signal["gibberish"])),
-        "entropy": _where(latin & (english | ~spoken.known), _entropy(entropy, n_letters, signal["entropy"])),
+        "entropy": _where(english | (latin & ~spoken.known & in_english), _entropy(entropy, n_letters, signal["entropy"])),
         "unknown_words": _where(english, _rate(unknown, small, signal["unknown_words"])),
         "word_order": _where(english, _rate(bits / 16, pairs, signal["word_order"])),
         "sentence_case": _where(english, _rate(count.sentence_case(texts, entry, known), words, signal["sentence_case"])),

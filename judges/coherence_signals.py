@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interjudge.judges.coherence_text import (
-    APOSTROPHE, CODE, COMMA, DIGIT, EMOJI, JUNK, LOWER, MARK, NEWLINE, PUNCT, SPACE, STOP, SYMBOL, THAI, UPPER,
+    APOSTROPHE, CODE, COMMA, DIGIT, EMOJI, HAN, HANGUL, JUNK, KANA, LOWER, NEWLINE, PUNCT, SPACE, STOP, SYMBOL, THAI, UPPER,
     Bools, Bytes, Floats, Ints, Texts, Words, sums, tables,
 )  # fmt: skip
 from interjudge.judges.coherence_words import Lexicon
@@ -73,23 +73,28 @@ def encoding_debris(texts: Texts) -> Ints:
 
 # ---------------------------------------------------------------------------- shapes
 
-_ALPHABET = np.zeros(32, dtype=np.uint8)  # scripts that do not share a word
-_ALPHABET[[LOWER, UPPER]] = 1
-_ALPHABET[UPPER + 1 : UPPER + 6] = np.arange(2, 7)  # Greek, Cyrillic, Hebrew, Arabic, Devanagari
+_SCRIPT = np.zeros(32, dtype=np.uint8)  # letters that may share a sentence
+_SCRIPT[[LOWER, UPPER]] = 1
+_SCRIPT[UPPER + 1 : HAN] = np.arange(2, 2 + HAN - UPPER - 1)
+_SCRIPT[[HAN, KANA]] = _SCRIPT[HAN - 1] + 1
+_SCRIPT[HANGUL] = _SCRIPT[HAN] + 1
 
 
 def odd_shapes(texts: Texts) -> Ints:
-    """(T,) places inside words where case, script (counted twice) or letter and digit change."""
+    """(T,) places where case or letter and digit change inside a word, or Latin text changes script and back."""
     kinds = texts.kinds
-    before, after = kinds[:-1], kinds[1:]
-    camel = (before == LOWER) & (after == UPPER)
+    camel = (kinds[:-1] == LOWER) & (kinds[1:] == UPPER)
     latin = (kinds == LOWER) | (kinds == UPPER)
     digit = kinds == DIGIT
     mixed = (latin[:-1] & digit[1:]) | (digit[:-1] & latin[1:])
     found = texts.count_at(np.flatnonzero(camel)) + texts.count_at(np.flatnonzero(mixed))
-    first, second = _ALPHABET[before], _ALPHABET[after]
-    scripts = np.flatnonzero((first != second) & (first > 0) & (second > 0))
-    return found + 2 * texts.count_at(scripts)
+    seen = texts.histogram
+    mostly_latin = (seen[:, LOWER] + seen[:, UPPER]) * 2 > seen[:, LOWER:].sum(1)
+    if not seen[:, UPPER + 1 :].any():
+        return found
+    letters = np.flatnonzero(kinds >= LOWER)
+    switch = letters[1:][np.diff(_SCRIPT[kinds[letters]]) != 0]
+    return found + np.where(mostly_latin, texts.count_at(switch), 0)
 
 
 def overlong(texts: Texts, limit: int = 25) -> Ints:

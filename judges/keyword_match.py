@@ -151,8 +151,9 @@ def _in_context(chunk: Normalised, hits: pl.DataFrame, lexicon: Lexicon) -> pl.D
     beside = beside.with_columns(
         after=_windows(chunk, end, lexicon.window), before=_windows(chunk, place - lexicon.window, lexicon.window)
     )
-    kept = [_in_rule_context(beside.filter(pl.col("rule") == c.rule), c) for c in lexicon.contexts]
-    return pl.concat([hits.filter(~depends), *(part.drop("after", "before") for part in kept)])
+    by_rule = {part["rule"][0]: part for part in beside.partition_by("rule")}
+    kept = [_in_rule_context(by_rule[c.rule], c) for c in lexicon.contexts if c.rule in by_rule]
+    return pl.concat([hits.filter(~depends), *(part.select(hits.columns) for part in kept)])
 
 
 def _in_rule_context(hits: pl.DataFrame, context: Context) -> pl.DataFrame:

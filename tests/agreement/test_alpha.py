@@ -82,9 +82,9 @@ def test_labels_as_scores_give_the_same_alpha(panel: tuple[np.ndarray, int], lev
 
 @pytest.mark.parametrize("level", LEVELS[1:])
 def test_continuous_scores_equal_the_krippendorff_package(level: str) -> None:
-    """300 x 4 scores with ties and missing ones, few enough for its table of items by distinct values."""
+    """60 x 4 scores with ties and missing ones: its table of items by distinct values squared is still small."""
     rng = np.random.default_rng(1)
-    scores = np.round(rng.gamma(3, 20, size=(300, 1)) + rng.gamma(2, 9, size=(300, 4)), 1)
+    scores = np.round(rng.gamma(3, 20, size=(60, 1)) + rng.gamma(2, 9, size=(60, 4)))
     scores[rng.random(scores.shape) < 0.2] = np.nan
     expected = krippendorff.alpha(reliability_data=scores.T, level_of_measurement=level)
     assert score_alpha_point(scores, level=level) == pytest.approx(expected, abs=1e-10)
@@ -140,7 +140,7 @@ def test_alpha_does_not_depend_on_the_unit_or_the_size_of_scores() -> None:
     scores = rng.normal(size=(50, 1)) + rng.normal(size=(50, 3))
     for level in ("interval", "ordinal"):
         plain = score_alpha_point(scores, level=level)
-        assert score_alpha_point(1e9 + 1e-3 * scores, level=level) == pytest.approx(plain, abs=1e-4)
+        assert score_alpha_point(1e6 + 1e-3 * scores, level=level) == pytest.approx(plain, abs=1e-5)
         assert score_alpha_point(1e-8 * scores, level=level) == pytest.approx(plain, abs=1e-10)
 
 

@@ -9,7 +9,7 @@ JailbreakBench answers, all taken as coherent; and damaged versions of the forme
 - `low` is the 90th percentile of its value on these, or the 75th on 70 coherent oddities written for this
   purpose (lists, formulas, slang, 25 languages), whichever is greater: less adds nothing,
 - `threshold` is half-way between the 99.8th percentile of these (the 95th of the oddities) and the 10th
-  percentile of the damage that it is there for, or the former where these overlap,
+  percentile of the damage that it is there for, or the greatest value of coherent text where these overlap,
 - `scale` makes the sum of all contributions reach 1 on no more than 1 % of these and 8 % of the oddities.
 
 With --write the figures go into judges/coherence.toml. The other half of the prompts is only reported on.
@@ -116,8 +116,9 @@ def calibrate(panels: Path) -> dict[str, dict[str, float]]:
     for name, targets in TARGETS.items():
         low = max(quantile([v[name] for v in calm], 0.9), quantile([odd[name]], 0.75))
         high = max(quantile([v[name] for v in calm], 0.998), quantile([odd[name]], 0.95))
+        most = quantile([v[name] for v in (*calm, odd)], 1.0)
         reached = quantile([v[name] for t in targets for v in bad[t]], 0.1)
-        threshold = (high + reached) / 2 if reached > high else high
+        threshold = (high + reached) / 2 if reached > high else most
         print(f"{name:15} low {low:8.4f}  high {high:8.4f}  damage {reached:8.4f}  -> {threshold:8.4f}")
         found[f"signals.{name}"] = {"low": round(low, 4), "threshold": round(threshold, 4)}
         if name in usual:

@@ -188,19 +188,21 @@ def _mean_kappas(
 ) -> dict[str, np.ndarray]:
     k = len(design.shares)
     names = ("identity", *LEVEL_WEIGHTS[design.level])
-    formulas = {w: partial(cohen_kappa, weights=agreement_weights(w, np.arange(k, dtype=float))) for w in names}
+    weights = {w: agreement_weights(w, np.arange(k, dtype=float)) for w in names}
     pairs = list(combinations(range(len(design.hits)), 2))
     tables = pair_tables(population, k, pairs)[0]
-    sides: dict[str, list[tuple[float, float]]] = {w: [] for w in formulas}
+    sides: dict[str, list[tuple[float, float]]] = {w: [] for w in weights}
     clusters = np.arange(ITEMS) // design.cluster if design.cluster else None
     panels = min(panels, 2000)  # the slowest part
     for p, panel in enumerate(codes.reshape(-1, ITEMS, codes.shape[1])[:panels]):
-        answers, _ = mean_kappa(panel, k, formulas, clusters=clusters, replicates=replicates, seed=p)
+        answers, _ = mean_kappa(panel, k, weights, clusters=clusters, replicates=replicates, seed=p)
         for w, (_, low, high) in answers.items():
             sides[w].append((low, high))
     return {
-        "cohen_kappa_mean" + ("" if w == "identity" else f"_{w}"): _hold(float(f(tables).mean()), *np.array(sides[w]).T)
-        for w, f in formulas.items()
+        "cohen_kappa_mean" + ("" if w == "identity" else f"_{w}"): _hold(
+            float(cohen_kappa(tables, m).mean()), *np.array(sides[w]).T
+        )
+        for w, m in weights.items()
     }
 
 

@@ -188,7 +188,7 @@ def loop_after_start(texts: list[str], _: list[str], rng: random.Random) -> list
 def truncated(texts: list[str], _: list[str], rng: random.Random) -> list[str]:
     def one(text: str) -> str:
         words = text.split()[: rng.randint(2, 6)]
-        while len(words) > 1 and len(words[-1].strip(string.punctuation)) < 4:
+        while len(words) > 2 and len(words[-1].strip(string.punctuation)) < 4:
             words.pop()
         last = words[-1].strip(string.punctuation)
         return " ".join([*words[:-1], last[: max(2, len(last) // 2)]])
