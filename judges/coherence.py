@@ -144,7 +144,7 @@ def contributions(values: pl.DataFrame, how: Settings | None = None) -> Floats:
     low, high = (np.array([getattr(s, side) for s in how.signals.values()]) for side in ("low", "threshold"))
     table = values.select(how.signals.keys()).to_numpy().astype(np.float64)
     beyond = np.maximum((np.nan_to_num(table, nan=-np.inf) - low) / (high - low), 0)
-    return how.scale * beyond**2
+    return how.scale * beyond**4
 
 
 def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:

@@ -50,6 +50,12 @@ def render_agreement(agreement: Agreement, console: Console) -> None:
     _facts(agreement, console)
 
 
+def print_text(text: str, console: Console, *, indent: int = 0, style: str = "") -> None:
+    """A sentence or a name from anywhere, wrapped and indented."""
+    lines = wrap(terminal(text), _width(console) - indent)
+    _lines([" " * indent + line for line in lines], console, style)
+
+
 def _heading(text: str, console: Console) -> None:
     console.print()
     _lines(wrap(terminal(text), _width(console)), console, "bold")

@@ -10,7 +10,7 @@ import polars as pl
 
 from interjudge.reports.escape import terminal
 from interjudge.reports.table import Cell, Column, Table
-from interjudge.reports.terminal import print_table
+from interjudge.reports.terminal import print_table, print_text
 from interjudge.reports.wording import count, percent, status_name
 
 if TYPE_CHECKING:
@@ -71,24 +71,16 @@ def print_flags(summary: FlagSummary, console: Console) -> None:
 
 
 def print_judges(listing: Sequence[Listed], console: Console) -> None:
-    """Every judge that can be named on the command line."""
-    rows = tuple(
-        (
-            Cell(line.name),
-            Cell(line.construct or ""),
-            Cell(line.kind or ""),
-            Cell(f"not usable: {line.problem}" if line.problem else line.summary, None, "warn" if line.problem else ""),
-        )
-        for line in listing
-    )
-    columns = (
-        Column("judge", "left", name=True),
-        Column("measures", "left", rank=1),
-        Column("kind", "left", rank=2),
-        Column("", "left", rank=3),
-    )
-    notes = ("interjudge judges show NAME tells all that decides a judge's verdicts",)
-    print_table(Table("Judges", columns, rows, notes), console)
+    """Every judge that can be named on the command line, by family."""
+    for source in dict.fromkeys(line.source for line in listing):
+        family = [line for line in listing if line.source == source]
+        measures = ", ".join(dict.fromkeys(line.construct for line in family if line.construct))
+        for line in family:
+            problem = f"  not usable: {line.problem}" if line.problem else ""
+            print_text(f"{line.name}{problem}", console, style="bold")
+        about = next((line.summary for line in family if line.summary), "")
+        print_text(about + (f" (measures {measures})" if measures else ""), console, indent=4)
+    print_text("interjudge judges show NAME tells all that decides a judge's verdicts.", console)
 
 
 def print_judge(judge: Described, console: Console) -> None:

@@ -114,7 +114,7 @@ def calibrate(panels: Path) -> dict[str, dict[str, float]]:
                 bad.setdefault(damage.name, []).append(coherence.signals(damaged(cut_to(xstest, n), damage), how))
     odd = coherence.signals(made.oddities(), how)
     for name, targets in TARGETS.items():
-        low = max(quantile([v[name] for v in calm], 0.9), quantile([odd[name]], 0.75))
+        low = quantile([v[name] for v in calm], 0.75)
         high = max(quantile([v[name] for v in calm], 0.998), quantile([odd[name]], 0.95))
         most = quantile([v[name] for v in (*calm, odd)], 1.0)
         reached = quantile([v[name] for t in targets for v in bad[t]], 0.1)
