@@ -72,9 +72,10 @@ def ordinal_terms(sums: Sums) -> tuple[Floats, Floats]:
 def corrected(observed: Floats, expected: Floats, zero: float = 0.0) -> Floats:
     """1 - observed / expected, NaN where no more than `zero` is expected to differ.
 
-    The default is for alpha, whose expected disagreement is an exact zero in one category.
+    The default is for alpha, whose expected disagreement is an exact zero in one category. Disagreement below
+    zero is rounding: nothing agrees more than wholly.
     """
-    return np.asarray(1 - ratio(observed, expected, zero))
+    return np.asarray(1 - ratio(np.maximum(observed, 0), expected, zero))
 
 
 def alpha_features(level: str, distance: Floats) -> Callable[[Floats], dict[str, Floats]]:

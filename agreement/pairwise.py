@@ -77,7 +77,7 @@ def mcc(table: Floats) -> Floats:
     p, row, column = _shares(table)
     covariance = np.trace(p, axis1=-2, axis2=-1) - (row * column).sum(axis=-1)
     scale = (1 - (row**2).sum(axis=-1)) * (1 - (column**2).sum(axis=-1))
-    return ratio(covariance, np.sqrt(np.maximum(scale, 0)), ZERO)
+    return np.clip(ratio(covariance, np.sqrt(np.maximum(scale, 0)), ZERO), -1, 1)  # rounding steps over
 
 
 def specific_agreement(table: Floats, label: int) -> Floats:

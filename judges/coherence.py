@@ -1,7 +1,7 @@
 """The heuristic coherence judge: a score in 0..1 from signals that are each reported, and no model.
 
 Every signal measures how far a text lies from usual coherent text in one respect. Its contribution is
-((value - low) / (threshold - low))^2 above `low`, and the score is 2^-(scale * sum of contributions): 1 for
+((value - low) / (threshold - low))^3 above `low`, and the score is 2^-(scale * sum of contributions): 1 for
 a text that is usual in every respect, 0.5 where one signal reaches its threshold or several come close, 0 far
 beyond. The figures stand in `coherence.toml` and were set on data, see docs/coherence.md.
 """
@@ -144,7 +144,7 @@ def contributions(values: pl.DataFrame, how: Settings | None = None) -> Floats:
     low, high = (np.array([getattr(s, side) for s in how.signals.values()]) for side in ("low", "threshold"))
     table = values.select(how.signals.keys()).to_numpy().astype(np.float64)
     beyond = np.maximum((np.nan_to_num(table, nan=-np.inf) - low) / (high - low), 0)
-    return how.scale * beyond**4
+    return how.scale * beyond**3
 
 
 def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:

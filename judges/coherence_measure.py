@@ -67,8 +67,9 @@ def measured(texts: Texts, prompts: Texts, how: Settings, shaped: pl.DataFrame) 
     """One column a signal of `how`, and `words`, `loop_from`, `loop_length` (characters of one turn)."""
     known = lexicon()
     entry = known.find(texts.words.hash)
-    spoken = _languages(texts, how)
-    asked = _languages(prompts, how)
+    spoken = languages(texts, entry, how.languages.min_votes, how.languages.min_share)
+    asked_entry = known.find(prompts.words.hash)
+    asked = languages(prompts, asked_entry, how.languages.min_votes, how.languages.min_share)
     signal = how.signals
     words = texts.words.count
     english = spoken.known & (spoken.best == ENGLISH)
@@ -126,11 +127,6 @@ def _where(applies: Bools, values: Floats) -> Floats:
 def _rate(events: Ints | Floats, size: Ints, signal: Signal) -> Floats:
     rate: Floats = (events - signal.usual * size) / (size + signal.weight)
     return rate
-
-
-def _languages(texts: Texts, how: Settings) -> Languages:
-    entry = lexicon().find(texts.words.hash)
-    return languages(texts, entry, how.languages.min_votes, how.languages.min_share)
 
 
 def _vocabulary(n: Ints, v: Ints, how: Settings) -> Floats:

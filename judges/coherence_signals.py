@@ -144,14 +144,15 @@ def word_order(texts: Texts, entry: Entries, lexicon: Lexicon) -> tuple[Ints, In
         none = np.zeros(texts.count, dtype=np.int64)
         return none, none
     own = lexicon.word_class[entry]
-    own = np.where(own > 0, own, UNKNOWN)
-    own = np.where(texts.kinds[words.start] == DIGIT, NUMBER, own)
-    left, right = own[:-1], own[1:]
+    own[own == 0] = UNKNOWN
+    own[texts.kinds[words.start] == DIGIT] = NUMBER
+    bigram = tables().bigram
     gap = _gaps(texts)
-    bigram = tables().bigram.astype(np.int16)
-    between = np.where(gap == 2, PAUSE, EDGE)
-    parted = bigram[left, between] + bigram[between, right]
-    bits = np.select([gap == 0, gap >= 2], [bigram[left, right], parted], default=np.int16(0))
+    bits = bigram.ravel()[own[:-1].astype(np.intp) * len(bigram) + own[1:]].astype(np.int64)
+    bits[gap > 0] = 0
+    parted = np.flatnonzero(gap >= 2)
+    between = np.where(gap[parted] == 2, PAUSE, EDGE)
+    bits[parted] = bigram[own[parted], between].astype(np.int64) + bigram[between, own[parted + 1]]
     return _per_text(words, bits), _per_text(words, np.array([1, 0, 2, 2])[gap])
 
 
@@ -163,18 +164,22 @@ _GAP[STOP] = 3  # but not a line break, which parts the items of lists too
 
 def _gaps(texts: Texts) -> Bytes:
     """(W - 1,) the strongest kind of character between each word and the next."""
-    words = texts.words
-    cuts = np.empty(2 * len(words.start) - 2, dtype=np.int64)
-    cuts[::2] = words.end[:-1]
-    cuts[1::2] = words.start[1:]
-    strongest: Bytes = np.maximum.reduceat(_GAP[texts.kinds], cuts)[::2]
+    begin, end = texts.words.end[:-1], texts.words.start[1:]
+    strongest: Bytes = _GAP[texts.kinds[begin]]
+    long = np.flatnonzero(end - begin > 1)
+    cuts = np.empty(2 * len(long), dtype=np.int64)
+    cuts[::2], cuts[1::2] = begin[long], end[long]
+    if len(long):
+        strongest[long] = np.maximum.reduceat(_GAP[texts.kinds], cuts)[::2]
     return strongest
 
 
 def _per_text(words: Words, values: NDArray[np.integer] | Bools) -> Ints:
     """Sums over the pairs of neighbouring words that lie inside one text."""
-    inside = words.text[:-1] == words.text[1:]
-    return sums(np.where(inside, values, 0), np.minimum(words.offset, len(values)))
+    running = np.zeros(len(values) + 2, dtype=np.int64)
+    np.cumsum(values, out=running[1:-1], dtype=np.int64)
+    last = np.maximum(words.offset[1:] - 1, words.offset[:-1])  # a text's last word has no pair of its own
+    return running[last] - running[words.offset[:-1]]
 
 
 def sentence_case(texts: Texts, entry: Entries, lexicon: Lexicon) -> Ints:

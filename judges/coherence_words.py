@@ -104,10 +104,11 @@ def languages(texts: Texts, entry: NDArray[np.uint16], min_votes: int, min_share
     bits = lexicon().languages[entry]
     rows = np.flatnonzero(bits)
     lit = np.unpackbits(bits[rows].astype("<u4").view(np.uint8).reshape(-1, 4), axis=1, bitorder="little")
-    running = np.zeros((len(rows) + 1, 32), dtype=np.int32)
-    np.cumsum(lit, axis=0, out=running[1:], dtype=np.int32)
     edge = np.searchsorted(rows, words.offset)
-    votes = (running[edge[1:]] - running[edge[:-1]]).astype(np.int64)
+    some = np.flatnonzero(np.diff(edge))  # the texts that have any such word
+    votes = np.zeros((texts.count, 32), dtype=np.int64)
+    if len(some):
+        votes[some] = np.add.reduceat(lit, edge[some], axis=0, dtype=np.int64)
     best = votes.argmax(1)
     top = votes[np.arange(texts.count), best]
     histogram = texts.histogram

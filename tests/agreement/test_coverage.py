@@ -33,7 +33,7 @@ def check(found: dict[str, np.ndarray]) -> None:
     shares = {name: held for name, (held, *_) in found.items()}
     assert {n: s for n, s in shares.items() if not 0.93 - SLACK <= s <= 0.97 + SLACK} == {}
     # all statistics of a design together leave no room for a common drift
-    assert np.mean(list(shares.values())) == pytest.approx(0.95, abs=0.015)
+    assert np.mean(list(shares.values())) == pytest.approx(0.95, abs=0.02)
     assert all(none == 0 for *_, none in found.values())
 
 
@@ -45,4 +45,4 @@ def test_intervals_of_labels_hold_the_truth(bench: ModuleType, at: int) -> None:
 
 @pytest.mark.slow
 def test_intervals_of_scores_hold_the_truth(bench: ModuleType) -> None:
-    check(bench.measure_scores(bench.SCORE_DESIGNS[0], PANELS // 2, REPLICATES))
+    check(bench.measure_scores(bench.SCORE_DESIGNS[0], PANELS, REPLICATES))

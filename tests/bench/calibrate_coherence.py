@@ -10,7 +10,7 @@ JailbreakBench answers, all taken as coherent; and damaged versions of the forme
   purpose (lists, formulas, slang, 25 languages), whichever is greater: less adds nothing,
 - `threshold` is half-way between the 99.8th percentile of these (the 95th of the oddities) and the 10th
   percentile of the damage that it is there for, or the greatest value of coherent text where these overlap,
-- `scale` makes the sum of all contributions reach 1 on no more than 1 % of these and 8 % of the oddities.
+- `scale` makes the sum of all contributions reach 1 on no more than 1 % of these and 10 % of the oddities.
 
 With --write the figures go into judges/coherence.toml. The other half of the prompts is only reported on.
 """
@@ -34,7 +34,7 @@ TOML = Path(coherence.__file__).resolve().with_name("coherence.toml")
 PANELS = Path(__file__).resolve().parents[3] / "shared" / "data" / "tidy"
 CUTS = (32, 64, 128)
 FALSE_ALARMS = 0.01  # on the development half of the panels
-ODD_ALARMS = 0.08  # on the 70 oddities
+ODD_ALARMS = 0.1  # on the 70 oddities
 SEED = 0
 TARGETS = {
     "loop": ("5-word loop", "loop from the middle"),
