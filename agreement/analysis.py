@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -111,7 +111,8 @@ def analyse(
     results, flags = [], []
     for spec in specs:
         panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
-        found = flag(panel, tables.verdicts, threshold=flag_at) if panel.question.labels else None
+        # The report says what the panel alone can tell: a reference that decided the flags would hide that.
+        found = flag(replace(panel, gold=None), tables.verdicts, threshold=flag_at) if panel.question.labels else None
         results.append(
             QuestionResult(
                 agreement=agree(panel, by=by, sampling=sampling),

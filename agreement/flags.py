@@ -167,6 +167,7 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     gold = np.full(item.size, -1) if panel.gold is None else panel.gold[item]
     p_wrong = np.where(gold >= 0, gold != code, votes.p_wrong(item, code))
     unlabelled = pl.Series(~labelled)
+    compared = pl.Series((others > 0) | (gold >= 0))  # a base rate alone is no evidence against a verdict
     frame = pl.DataFrame(
         {
             "question": pl.repeat(panel.question.construct, item.size, eager=True),
@@ -181,6 +182,7 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     reasons = (
         pl.when(unlabelled).then(pl.format("not ok: {}", "_status")),
         pl.when(pl.Series(labelled & (gold >= 0) & (gold != code))).then(pl.lit("contradicts the reference")),
+        pl.when(pl.Series(labelled & (others == 0) & (gold < 0))).then(pl.lit("no other judge")),
         pl.when(pl.Series(alone)).then(pl.format("alone against {}", "_others")),
         pl.when(pl.Series(labelled & votes.split[item])).then(pl.lit("split panel")),
         pl.when(pl.Series(evidence.incoherent[item])).then(pl.lit("incoherent output")),
@@ -189,7 +191,7 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     )
     return frame.select(
         pl.exclude("_status", "_others"),
-        flagged=unlabelled | (pl.col("p_wrong") >= threshold).fill_null(False),
+        flagged=unlabelled | ((pl.col("p_wrong") >= threshold) & compared).fill_null(False),
         reasons=pl.concat_list(*reasons).list.drop_nulls(),
     )
 

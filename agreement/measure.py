@@ -57,6 +57,9 @@ def agree(panel: Panel, *, by: Sequence[str] = (), sampling: Sampling | None = N
     notes = list(panel.notes)
     if len(panel.judges) > MAX_PAIRED_JUDGES:
         notes.append(f"{len(panel.judges)} judges: the table of pairs is left out above {MAX_PAIRED_JUDGES}")
+    kinds = {judge.kind for judge in panel.judges}
+    if len(panel.judges) > 1 and kinds == {"keyword"}:
+        notes.append("all judges are keyword lists: that they agree says little, for they make the same mistakes")
     return Agreement(
         **_measures(panel, sampling),
         question=QuestionInfo(

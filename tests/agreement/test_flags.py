@@ -125,3 +125,10 @@ def test_scores_without_a_threshold_cannot_be_flagged():
     table = verdicts([("a", "x", None, "ok", 0.5), ("a", "y", None, "ok", 0.4)])
     with pytest.raises(InputError, match="--threshold"):
         flag(build_panel(table), table)
+
+
+def test_a_verdict_that_nobody_else_gave_an_opinion_on_is_not_flagged():
+    table = verdicts([*votes("a", "R"), *votes("b", "C"), *votes("c", "C")])
+    found = flag(build_panel(table), table).verdicts
+    assert not found["flagged"].any()
+    assert reasons(found, "a", "j0") == ["no other judge"]

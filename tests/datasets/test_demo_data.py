@@ -94,15 +94,16 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_only_the_overtrained_model_is_mostly_incoherent(outputs: pl.DataFrame, reference: pl.DataFrame) -> None:
-    rates = dict(
+def test_two_models_are_incoherent_and_three_are_not(outputs: pl.DataFrame, reference: pl.DataFrame) -> None:
+    """Code in place of answers, and degenerate text, stand against three models that answer in language."""
+    rates = (
         reference.filter(criterion="coherence")
         .join(outputs, on="item_id")
         .group_by("model")
-        .agg((pl.col("gold") == "incoherent").mean())
-        .iter_rows()
+        .agg(incoherent=(pl.col("gold") == "incoherent").mean())
     )
-    assert [model for model, rate in rates.items() if rate > 0.9] == ["smollm2-135m-overtrained"]
+    assert set(rates.filter(pl.col("incoherent") > 0.9)["model"]) == {"smollm2-135m-code", "smollm2-135m-overtrained"}
+    assert rates.filter(pl.col("incoherent") < 0.1).height == 3
 
 
 def test_degenerate_outputs_are_not_all_the_same(outputs: pl.DataFrame) -> None:
