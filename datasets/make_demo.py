@@ -111,11 +111,14 @@ def code_pairs(_texts: dict[str, Any], rng: random.Random) -> list[Pair]:
 def _functions(module: str) -> Iterator[Pair]:
     """First line of the docstring and source of each short documented function."""
     source = inspect.getsource(importlib.import_module(module))
+    lines = source.split("\n")
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef):
             continue
         doc = (ast.get_docstring(node) or "").strip().split("\n")[0]
-        code = textwrap.dedent(ast.get_source_segment(source, node, padded=True) or "")
+        end = node.end_lineno or node.lineno
+        last = lines[end - 1].encode()[: node.end_col_offset].decode()  # without a comment behind it
+        code = textwrap.dedent("\n".join([*lines[node.lineno - 1 : end - 1], last]))
         if len(doc) > 15 and 80 < len(code) < 450:
             yield doc, code
 

@@ -92,8 +92,8 @@ class Repeats:
 
     `units` in all; `copied`: those inside a run of `GRAM` units that stood in the text before (what an LZ77
     compressor would copy); `looped`: those in stretches that repeat what stands directly before them, the
-    first turn included; `tail`: length of the stretch at the very end that is all copied; `period`: length of one turn of the longest loop, 0 where there is none; `span` (T, 2):
-    character positions of that turn.
+    first turn included; `tail`: length of the stretch at the very end that is all copied; `period`: length of
+    one turn of the longest loop, 0 where there is none; `span` (T, 2): character positions of that turn.
     """
 
     units: Ints

@@ -9,8 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interjudge.judges.coherence_text import (
-    APOSTROPHE, CODE, COMMA, DIGIT, EMOJI, HAN, HANGUL, JUNK, KANA, LOWER, NEWLINE, PUNCT, SPACE, STOP, SYMBOL, THAI, UPPER,
-    Bools, Bytes, Floats, Ints, Texts, Words, sums, tables,
+    APOSTROPHE,
+    CODE,
+    COMMA,
+    DIGIT,
+    EMOJI,
+    HAN,
+    HANGUL,
+    JUNK,
+    KANA,
+    LOWER,
+    NEWLINE,
+    PUNCT,
+    SPACE,
+    STOP,
+    SYMBOL,
+    THAI,
+    UPPER,
+    Bools,
+    Bytes,
+    Floats,
+    Ints,
+    Texts,
+    Words,
+    tables,
 )  # fmt: skip
 from interjudge.judges.coherence_words import Lexicon
 
@@ -107,9 +129,9 @@ def overlong(texts: Texts, limit: int = 25) -> Ints:
 def marks(texts: Texts) -> tuple[Ints, Ints]:
     """Per text: characters that are neither letter, digit nor blank, and all that are not blank."""
     seen = texts.histogram
-    return seen[:, [STOP, COMMA, PUNCT, CODE, SYMBOL, EMOJI, JUNK]].sum(1), texts.sizes - seen[
-        :, [SPACE, NEWLINE]
-    ].sum(1)
+    return seen[:, [STOP, COMMA, PUNCT, CODE, SYMBOL, EMOJI, JUNK]].sum(1), texts.sizes - seen[:, [SPACE, NEWLINE]].sum(
+        1
+    )
 
 
 # --------------------------------------------------------------------------- English

@@ -32,7 +32,6 @@ N_CLASSES = 32  # a power of two, so that a histogram index is a shift and an or
 
 MAX_CHARS = 2_000_000  # of one text; what follows is not looked at
 CHUNK_CHARS = 500_000  # of one batch of arrays, so that they stay in the cache
-MAX_UNITS = 1 << 24  # positions that fit beside a 40-bit hash in one sortable integer
 
 _BASE = 0x9E3779B97F4A7C15  # odd, hence invertible modulo 2^64
 
@@ -207,7 +206,7 @@ class Tables:
 @cache
 def tables() -> Tables:
     raw = files("interjudge.judges").joinpath("coherence_tables.parquet").read_bytes()
-    rows = {name: values for name, values in pl.read_parquet(raw).select("name", "values").iter_rows()}
+    rows = dict(pl.read_parquet(raw).select("name", "values").iter_rows())
     lower = np.arange(1 << 16, dtype=np.uint16) + np.frombuffer(rows["lower"], dtype=np.uint16)
     words = int(np.sqrt(len(rows["bigram"])))
     return Tables(

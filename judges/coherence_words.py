@@ -13,9 +13,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from interjudge.judges.coherence_settings import LanguageSettings
 from interjudge.judges.coherence_text import (
-    ARABIC, CYRILLIC, DEVANAGARI, GREEK, HAN, HANGUL, HEBREW, KANA, LOWER, N_CLASSES, THAI, UPPER,
-    Bytes, Floats, Hashes, Ints, Texts, read,
+    ARABIC,
+    CYRILLIC,
+    DEVANAGARI,
+    GREEK,
+    HAN,
+    HANGUL,
+    HEBREW,
+    KANA,
+    LOWER,
+    N_CLASSES,
+    THAI,
+    UPPER,
+    Bytes,
+    Floats,
+    Hashes,
+    Ints,
+    Texts,
+    read,
 )  # fmt: skip
 
 _SLOT_BITS = 20
@@ -98,8 +115,8 @@ class Languages:
         return self.votes[:, language] / np.maximum(self.words, 1)
 
 
-def languages(texts: Texts, entry: NDArray[np.uint16], min_votes: int, min_share: float) -> Languages:
-    """Tell languages by script and by frequent words; with fewer than `min_votes` of them it is unknown."""
+def languages(texts: Texts, entry: NDArray[np.uint16], how: LanguageSettings) -> Languages:
+    """Tell languages by script and by frequent words; where these are too few the language is not known."""
     words = texts.words
     bits = lexicon().languages[entry]
     rows = np.flatnonzero(bits)
@@ -120,5 +137,5 @@ def languages(texts: Texts, entry: NDArray[np.uint16], min_votes: int, min_share
     script = np.where(groups.max(1) * 2 > letters, groups.argmax(1), 0)
     # Japanese is what has kana beside its Han characters
     script = np.where((script == HAN) & (histogram[:, KANA] * 10 > histogram[:, HAN]), KANA, script)
-    known = (top >= min_votes) & (top >= min_share * words.count) & (latin * 2 > letters)
+    known = (top >= how.min_votes) & (top >= how.min_share * words.count) & (latin * 2 > letters)
     return Languages(votes, words.count, best, known, script, letters)

@@ -115,7 +115,8 @@ def _conclusions_in_short(found: Conclusions | None) -> str:
     flips = sum(c.holds == "flips" for c in found.comparisons)
     clear = sum(c.holds == "clear" for c in found.comparisons)
     whole = count(len(found.comparisons), "comparison")
-    return f"of {whole} of models {clear:,} hold under every judge and {flips:,} change sign with the judge"
+    flip = "changes" if flips == 1 else "change"
+    return f"of {whole} of models {clear:,} hold under every judge and {flips:,} {flip} sign with the judge"
 
 
 def flagged(flags: FlagSummary | None, a: Agreement) -> str:

@@ -1,6 +1,6 @@
 """How fast the heuristic coherence judge is: outputs a second, growth with length, and hostile single texts.
 
-    python tests/bench/bench_coherence.py [--outputs 20000] [--chars 600] [--repeats 5]
+python tests/bench/bench_coherence.py [--outputs 20000] [--chars 600] [--repeats 5]
 """
 
 from __future__ import annotations

@@ -29,9 +29,13 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 
 from interjudge.judges import coherence
+from interjudge.judges.coherence_settings import HeapsSettings, Settings, settings
+from interjudge.judges.coherence_signals import letter_entropy
+from interjudge.judges.coherence_text import read
 
 TOML = Path(coherence.__file__).resolve().with_name("coherence.toml")
 PANELS = Path(__file__).resolve().parents[3] / "shared" / "data" / "tidy"
+DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 CUTS = (32, 64, 128)
 FALSE_ALARMS = 0.01  # on the development half of the panels
 ODD_ALARMS = 0.1  # on the 70 oddities
@@ -69,7 +73,7 @@ def damaged(table: pl.DataFrame, damage: made.Damage, seed: int = SEED) -> pl.Da
     return table.with_columns(pl.Series("response", texts))
 
 
-def plain_rates(table: pl.DataFrame, how: coherence.Settings) -> pl.DataFrame:
+def plain_rates(table: pl.DataFrame, how: Settings) -> pl.DataFrame:
     signals = {name: s.model_copy(update={"usual": 0.0, "weight": 1e-9}) for name, s in how.signals.items()}
     return coherence.signals(table, how.model_copy(update={"signals": signals}))
 
@@ -94,12 +98,12 @@ def quantile(values: Iterable[pl.Series], q: float) -> float:
 
 def calibrate(panels: Path) -> dict[str, dict[str, float]]:
     """New figures: section of the TOML file -> key -> value."""
-    how = coherence.settings()
+    how = settings()
     xstest = made.coherent(panels).filter("dev")
     jailbreak = made.coherent(panels, ("jbb_artifacts",)).filter("dev")
     intercept, slope = heaps(xstest)
     found: dict[str, dict[str, float]] = {"heaps": {"intercept": intercept, "slope": slope}}
-    how = how.model_copy(update={"heaps": coherence.HeapsSettings(intercept=intercept, slope=slope)})
+    how = how.model_copy(update={"heaps": HeapsSettings(intercept=intercept, slope=slope)})
     plain = plain_rates(xstest, how)
     usual = {n: round(quantile([plain[n]], 0.5), 4) for n in ("gibberish", "unknown_words", "word_order", "symbols")}
     usual["entropy"] = round(entropy_of(xstest), 4)
@@ -135,9 +139,6 @@ def calibrate(panels: Path) -> dict[str, dict[str, float]]:
 
 def entropy_of(table: pl.DataFrame) -> float:
     """Median letter entropy of long texts."""
-    from interjudge.judges.coherence_signals import letter_entropy
-    from interjudge.judges.coherence_text import read
-
     entropy, letters = letter_entropy(read(table["response"]))
     return float(np.median(entropy[letters > 400]))
 
@@ -192,6 +193,23 @@ def report(panels: Path) -> str:
     return "\n".join(lines)
 
 
+def demo_report() -> str:
+    """The judge on the demo set's reference, which played no part in the calibration; by model."""
+    outputs, reference = (DATASETS / f"demo_{name}.parquet" for name in ("outputs", "reference"))
+    if not (outputs.is_file() and reference.is_file()):
+        return "no demo set yet"
+    gold = pl.read_parquet(reference).filter(criterion="coherence").select("item_id", "gold")
+    table = pl.read_parquet(outputs).join(gold, on="item_id")
+    table = table.hstack(coherence.FAMILY.make("heuristic")(table))
+    lines = ["| demo set | n | incoherent by reference | found of these | false alarms | AUROC |", "|---" * 6 + "|"]
+    for name, part in [("all", table), *((str(key[0]), t) for key, t in table.group_by("model", maintain_order=True))]:
+        bad, good = (part.filter(gold=label) for label in coherence.LABELS)
+        found, alarms = ((t["label"] == coherence.LABELS[0]).sum() for t in (bad, good))
+        area = f"{auroc(good['score'].to_numpy(), bad['score'].to_numpy()):.3f}" if bad.height and good.height else "-"
+        lines.append(f"| {name} | {part.height} | {bad.height} | {found} | {alarms} | {area} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Calibrate the coherence judge and report on held-out text.")
     parser.add_argument("--panels", type=Path, default=PANELS)
@@ -200,8 +218,10 @@ def main() -> None:
     found = calibrate(options.panels)
     if options.write:
         write(found)
-        coherence.settings.cache_clear()
+        settings.cache_clear()
     print(report(options.panels))
+    print()
+    print(demo_report())
 
 
 if __name__ == "__main__":

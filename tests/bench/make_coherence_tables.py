@@ -29,6 +29,7 @@ import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ COMMAS = ",;:，；：、،؛､"
 CODES = "{}[]<>=_\\|`~^@#$%&*+/"
 
 
-def kind(char: str) -> int:
+def kind(char: str) -> int:  # noqa: PLR0911 - a list of cases, the first that fits
     """The class of one code point of the first plane."""
     category, name = unicodedata.category(char), unicodedata.name(char, "")
     for members, value in ((STOPS, STOP), (COMMAS, COMMA), (CODES, CODE), ("'’ʼ", APOSTROPHE)):
@@ -243,7 +244,7 @@ def pair_counts(folder: Path, index: dict[str, int]) -> csr_matrix:
     text: Counter[tuple[int, int]] = Counter()
     for sentence in sentences(folder):
         found = tokens(sentence, index)
-        text.update(zip(found, found[1:], strict=False))
+        text.update(pairwise(found))
     web: Counter[tuple[int, int]] = Counter()
     for a, b, count in web_rows(folder, "frequency_bigramdictionary"):
         if a in index and b in index:

@@ -253,7 +253,7 @@ def letters_only(texts: list[str], _: list[str], rng: random.Random) -> list[str
              "A) {w}\nB) {x}\nC) {y}\nD) {z}", "1. {a}\n2. {b}\n3. {c}\n4. {d}\n5. {a}")  # fmt: skip
 
     def one(text: str) -> str:
-        words = re.findall(r"[a-z]{4,}", text) + ["yes", "none", "both", "all"]
+        words = [*re.findall(r"[a-z]{4,}", text), "yes", "none", "both", "all"]
         w, x, y, z = rng.sample(words, 4)
         a, b, c, d = rng.choices("ABCD", k=4)
         return rng.choice(forms).format(a=a, b=b, c=c, d=d, w=w, x=x, y=y, z=z)
