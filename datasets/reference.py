@@ -42,3 +42,24 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
     if reference.is_empty():
         raise table.error("no item has a reference label", column=gold, found="null in every row")
     return reference
+
+
+def gold_of_column(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """`item_id` and `gold` from a column of a verdict table or of outputs.
+
+    Raises
+    ------
+    InputError : when an item has two labels in it, or no item has one.
+    """
+    found = frame.select("item_id", gold=pl.col(column).cast(pl.String)).drop_nulls().unique(maintain_order=True)
+    twice = found.filter(pl.col("item_id").is_duplicated())
+    if twice.height:
+        raise InputError(
+            f"item {twice['item_id'][0]!r} has several reference labels",
+            column=column,
+            found=", ".join(twice.filter(item_id=twice["item_id"][0])["gold"]),
+            expected="one label an item",
+        )
+    if found.is_empty():
+        raise InputError("no item has a reference label", column=column, found="null in every row")
+    return found

@@ -111,6 +111,22 @@ def test_wide_verdicts_are_read(folder: Path):
     assert [s["value"] for s in json.loads((folder / "a.json").read_text())["slices"]] == ["m", "n"]
 
 
+def test_the_reference_may_be_a_column_of_the_verdicts_or_of_the_outputs(folder: Path):
+    (folder / "wide.csv").write_text(
+        "item_id,x,y,truth\n1,safe,safe,safe\n2,unsafe,safe,unsafe\n3,unsafe,safe,unsafe\n"
+    )
+    done = run("agree", "wide.csv", "--judge-columns", "x,y", "-r", "truth", "--json", "a.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    judges = json.loads((folder / "a.json").read_text())["judges"]
+    assert [j["accuracy"]["value"] for j in judges] == [1.0, pytest.approx(1 / 3)]
+    pl.DataFrame([{**row, "truth": "refusal"} for row in OUTPUTS]).write_parquet(folder / "o.parquet")
+    args = ("--outputs", "o.parquet", "-r", "truth", "--by", "model", "--json", "a.json")
+    done = run("agree", "verdicts.csv", *args, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    judges = json.loads((folder / "a.json").read_text())["judges"]
+    assert [j["accuracy"]["value"] for j in judges] == [pytest.approx(1 / 3), pytest.approx(2 / 3)]
+
+
 def test_require_decides_the_exit_code(folder: Path):
     assert run("agree", "verdicts.csv", "--require", "alpha>=-1", cwd=folder).returncode == 0
     fails(run("agree", "verdicts.csv", "--require", "alpha>=0.99", cwd=folder), "not met", "krippendorff_alpha", code=3)

@@ -44,7 +44,7 @@ Reference = Annotated[
         "--reference",
         "-r",
         metavar="R",
-        help="Labels taken as true: a judge's name, or a file with item_id and gold.",
+        help="Labels taken as true: a judge, a column, or a file with item_id and gold.",
     ),
 ]
 ReferenceColumn = Annotated[
@@ -175,16 +175,20 @@ def load(
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.verdicts import read_verdicts
 
+    whole = read_outputs(outputs) if outputs else None
+    if columns is not None:
+        columns = [name for name in columns if whole is None or name not in whole.columns]
+        if reference is not None and not Path(reference).exists():
+            columns = None  # it may be one of the columns
     table = read_verdicts(verdicts, judge_columns=split_names(judge_columns), columns=columns)
     if judges:
         table = _only(table, judges, reference)
-    whole = read_outputs(outputs) if outputs else None
-    gold = _reference(reference, gold_column, table)
+    gold = _reference(reference, gold_column, table, whole)
     name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
     sources = [(path, table.height if len(verdicts) == 1 else None) for path in verdicts]
     if outputs and whole is not None:
         sources.append((outputs, whole.height))
-    if reference and gold is not None and not isinstance(gold, str):
+    if reference and gold is not None and not isinstance(gold, str) and Path(reference).exists():
         sources.append((reference, gold.height))
     return Tables(table, whole, gold, name, tuple(sources))
 
@@ -198,12 +202,17 @@ def _only(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) 
     return verdicts.filter(verdicts["judge"].is_in([*judges, reference]))
 
 
-def _reference(reference: str | None, column: str | None, verdicts: pl.DataFrame) -> str | pl.DataFrame | None:
-    """A judge of the table by that name, else a file."""
-    from interjudge.datasets.reference import read_reference
+def _reference(
+    reference: str | None, column: str | None, verdicts: pl.DataFrame, outputs: pl.DataFrame | None
+) -> str | pl.DataFrame | None:
+    """A judge of the table by that name, else a column of the verdicts or of the outputs, else a file."""
+    from interjudge.datasets.reference import gold_of_column, read_reference
 
     if reference is None or (verdicts["judge"] == reference).any():
         return reference
+    for frame in (verdicts, outputs):
+        if frame is not None and reference in frame.columns and not Path(reference).exists():
+            return gold_of_column(frame, reference)
     if not Path(reference).exists() and not {"/", "."} & set(reference):
         return reference  # meant as a judge: `build_panel` lists those there are
     return read_reference(reference, column=column)
