@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from interjudge.agreement.counts import Assignment, Codes, Floats, assign, checked
 from interjudge.agreement.degenerate import NEVER_VARIES, NO_PAIRS, ONE_CATEGORY, ZERO
@@ -20,6 +21,8 @@ Formula = Callable[[Floats], Floats]
 _JOINT: Final = 1 << 17  # cells of a joint table: its counters stay in the cache
 _ALL_JOINT: Final = 1 << 20  # cells of the joint tables of all units together
 _BUDGET: Final = 1 << 23  # numbers held at a time
+_MANY_PAIRS: Final = 2_000  # from here on one matrix product is faster than counting group by group
+_MAX_PRODUCT: Final = 1 << 26  # cells of that product
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignme
     cell for "no verdict", holds the tables of all pairs among them as its margins.
     """
     n_items, n_judges = codes.shape
+    if assignment is None and len(pairs) > _MANY_PAIRS and (n_judges * k) ** 2 <= _MAX_PRODUCT:
+        return _product_tables(codes, k, pairs)
     units = 1 if assignment is None else assignment.size
     found = np.zeros((units, len(pairs), k, k))
     base = k + 1
@@ -83,6 +88,17 @@ def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignme
         for p in some:
             found[:, p] = _margin(table, [judges.index(judge) for judge in pairs[p]])
     return found
+
+
+def _product_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]]) -> Floats:
+    """The same for very many pairs, (1, P, K, K): one product of what every judge said with itself."""
+    n_items, n_judges = codes.shape
+    item, judge = np.nonzero(codes >= 0)
+    column = judge * k + codes[item, judge]
+    said = sparse.csr_array((np.ones(item.size), (item, column)), shape=(n_items, n_judges * k))
+    both = (said.T @ said).toarray().reshape(n_judges, k, n_judges, k)
+    a, b = np.array(pairs).T
+    return np.asarray(both[a, :, b, :][None])
 
 
 def _judges_of(first: int, second: int, group: int, n_judges: int) -> list[int]:

@@ -43,14 +43,12 @@ Entries = NDArray[np.uint16]  # (W,) the lexicon's entry of each word, 0 where i
 
 def letter_surprise(texts: Texts) -> tuple[Ints, Ints]:
     """Per text: bits (times 16) of its Latin letters given the two before, and how many were counted."""
-    letter = tables().letter[texts.codes].astype(np.uint16)
+    letter = np.zeros(len(texts.codes) + 2, dtype=np.uint16)  # two more before the first text
+    letter[2:] = tables().letter[texts.codes]
     index = letter[2:] + np.uint16(27) * letter[1:-1]
     index += np.uint16(729) * letter[:-2]
-    bits = np.zeros(len(letter), dtype=np.uint8)
-    bits[2:] = tables().trigram[index]
-    counted = np.zeros(len(letter), dtype=np.uint8)
-    counted[1:] = (letter[1:] > 0) & (letter[:-1] > 0)
-    return texts.total(bits), texts.total(counted)
+    counted = (letter[2:] > 0) & (letter[1:-1] > 0)
+    return texts.total(tables().trigram[index]), texts.total(counted.view(np.uint8))
 
 
 def letter_entropy(texts: Texts) -> tuple[Floats, Ints]:
@@ -64,7 +62,7 @@ def letter_entropy(texts: Texts) -> tuple[Floats, Ints]:
 
 
 _ROLE = np.zeros(1 << 16, dtype=np.uint8)  # in UTF-8 misread as Windows-1252:
-_ROLE[0xC2:0xE0] = 1  # begins two bytes
+_ROLE[0xC2:0xDF] = 1  # begins two bytes; DF is left out, as "ß" may stand before a quotation mark
 _ROLE[0xE0:0xF5] = 2  # begins three or four
 _ROLE[0x80:0xC0] = 4  # goes on
 _ROLE[[ord(c) for c in "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"]] = 4
@@ -75,13 +73,13 @@ _DEBRIS[[ord(c) for c in "ĠĊ▁锟斤拷"]] = True  # tokenizers' spaces; what
 def encoding_debris(texts: Texts) -> Ints:
     """(T,) characters left by a wrong decoding, by a tokenizer or by binary data.
 
-    A letter of C2..DF followed by one character that stands for a byte 80..BF, or of E0..F4 followed by two
+    A letter of C2..DE followed by one character that stands for a byte 80..BF, or of E0..F4 followed by two
     (so that an accented letter before a closing quotation mark is innocent); UTF-8 misread as Mac Roman;
     replacement and control characters.
     """
-    codes = texts.codes
     junk = texts.histogram[:, JUNK]
-    far = np.flatnonzero(codes[:-2] >= 0x80)
+    codes = np.append(texts.codes, np.zeros(2, dtype=np.uint16))
+    far = np.flatnonzero(codes >= 0x80)
     if not len(far):
         return junk.copy()
     role, after, third = _ROLE[codes[far]], _ROLE[codes[far + 1]], _ROLE[codes[far + 2]]

@@ -115,6 +115,8 @@ def sums(values: NDArray[np.integer] | Bools, offset: Ints) -> Ints:
 def chunks(*columns: pl.Series) -> Iterator[tuple[int, int]]:
     """Slices of rows, each of some `CHUNK_CHARS` characters in all columns of text (or one row)."""
     sizes = sum(np.minimum(c.str.len_chars().fill_null(0).to_numpy(), MAX_CHARS) + 1 for c in columns)
+    if not len(columns[0]):
+        return
     which = (np.cumsum(sizes) - 1) // CHUNK_CHARS
     edges = np.flatnonzero(np.diff(which, prepend=-1))
     yield from zip(edges.tolist(), [*edges[1:].tolist(), len(sizes)], strict=True)

@@ -74,7 +74,7 @@ def test_nothing_to_read_is_an_ok_verdict_with_score_zero(response: str | None) 
 def test_raw_holds_every_signal_with_its_value_and_null_where_it_does_not_apply() -> None:
     raw = json.loads(str(verdict(PROSE)["raw"]))
     assert list(raw) == [*settings().signals, "words"]
-    assert raw["words"] == 68  # "To" ... "gone", counted by hand
+    assert raw["words"] == 69  # 17 + 18 + 23 + 11 in its four sentences
     assert raw["loop"] == 0
     japanese = json.loads(str(verdict("山の天気は変わりやすいので、雨具を必ず用意してください。", "登山の準備は？")["raw"]))
     assert japanese["word_order"] is None
