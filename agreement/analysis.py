@@ -9,13 +9,12 @@ from typing import Final
 import polars as pl
 
 from interjudge.agreement.conclusions import conclude
-from interjudge.agreement.flags import Flags, flag
+from interjudge.agreement.flags import FLAG_COLUMNS, ITEM_COLUMNS, Flags, flag
 from interjudge.agreement.measure import Sampling, agree
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Level, MapRule
 from interjudge.agreement.results import DisputedOutput, QuestionResult
 from interjudge.datasets.schema import VERDICT_COLUMNS
-from interjudge.errors import InputError
 
 N_DISPUTED: Final = 20
 
@@ -122,9 +121,9 @@ def analyse(
             )
         )
         flags += [found] if found else []
-    if not flags:
-        raise InputError("no question has labels", expected="labels, or --threshold JUDGE=SCORE for judges of scores")
-    return Analysis(tuple(results), pl.concat(f.verdicts for f in flags), pl.concat(f.items for f in flags))
+    verdicts = pl.concat([pl.DataFrame(schema=FLAG_COLUMNS), *(f.verdicts for f in flags)])
+    items = pl.concat([pl.DataFrame(schema=ITEM_COLUMNS), *(f.items for f in flags)])
+    return Analysis(tuple(results), verdicts, items)
 
 
 def default_questions(tables: Tables) -> list[QuestionSpec]:

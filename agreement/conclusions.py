@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
@@ -10,10 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from interjudge.agreement.intervals import proportion, wilson
+from interjudge.agreement.intervals import proportion
 from interjudge.agreement.measure import Sampling
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Comparison, Conclusions, Estimate, Holds, ModelRate
+from interjudge.errors import InputError, choices
 
 MAX_MODELS: Final = 30  # 435 pairs; with more models only fine-tunes are compared with their base
 
@@ -22,9 +24,11 @@ def conclude(panel: Panel, *, sampling: Sampling | None = None) -> Conclusions |
     """Rates of the question's positive label by model and judge, and what holds under every judge.
 
     The panel's items carry `model`, and `base_model` if there is one. Differences of two rates have
-    Newcombe's hybrid score interval (Newcombe 1998, method 10), which takes the two models' outputs as
-    independent samples. None where the question has no positive label or the items have fewer
-    than two models.
+    Newcombe's hybrid score interval (Newcombe 1998, method 10) from the Wilson intervals of the two rates (which
+    are those of the clusters where there are any). It takes the two models' outputs as independent samples, which
+    is cautious where both answered the same prompts.
+
+    None where the question has no positive label or the items have fewer than two models.
     """
     sampling = sampling or Sampling()
     positive = panel.question.positive_code
@@ -42,7 +46,7 @@ def conclude(panel: Panel, *, sampling: Sampling | None = None) -> Conclusions |
     ]
     by_key = {(rate.model, rate.judge): rate.rate for rate in rates}
     comparisons = [
-        _compare(a, b, bases, {judge: (by_key[a, judge], by_key[b, judge]) for judge in panel.names}, sampling)
+        _compare(a, b, bases, {judge: (by_key[a, judge], by_key[b, judge]) for judge in panel.names})
         for a, b in _pairs(models, bases)
     ]
     return Conclusions(label=panel.question.positive or "", rates=tuple(rates), comparisons=tuple(comparisons))
@@ -52,7 +56,10 @@ def _bases(items: pl.DataFrame) -> dict[str, str]:
     """Fine-tune -> its base model."""
     if "base_model" not in items.columns:
         return {}
-    table = items.select("model", "base_model").drop_nulls().unique("model", keep="first", maintain_order=True)
+    table = items.select("model", "base_model").drop_nulls().unique(maintain_order=True).sort("model", "base_model")
+    for model in table.filter(pl.col("model").is_duplicated())["model"]:
+        bases = choices(table.filter(pl.col("model") == model)["base_model"])
+        raise InputError(f"model {model!r} has several base models", column="base_model", found=bases, expected="one")
     return {m: b for m, b in table.iter_rows() if m != b}
 
 
@@ -85,31 +92,29 @@ def _rate(
     )
 
 
-def _compare(
-    a: str, b: str, bases: dict[str, str], rates: dict[str, tuple[Estimate, Estimate]], sampling: Sampling
-) -> Comparison:
-    difference = {judge: _difference(of_a, of_b, sampling) for judge, (of_a, of_b) in rates.items()}
+def _compare(a: str, b: str, bases: dict[str, str], rates: dict[str, tuple[Estimate, Estimate]]) -> Comparison:
+    difference = {judge: _difference(of_a, of_b) for judge, (of_a, of_b) in rates.items()}
     kind = "fine-tune" if bases.get(a) == b else "pair"
     return Comparison(a=a, b=b, kind=kind, difference=difference, holds=_holds(list(difference.values())))
 
 
-def _difference(a: Estimate, b: Estimate, sampling: Sampling) -> Estimate:
+def _difference(a: Estimate, b: Estimate) -> Estimate:
     if a.value is None or b.value is None:
         return Estimate(n=a.n + b.n, undefined="no verdicts on one of the models")
-    p, n = np.array([a.value, b.value]), np.array([a.n, b.n])
-    low, high = wilson(p, n, sampling.confidence)
-    below = np.hypot(p[0] - low[0], high[1] - p[1])
-    above = np.hypot(high[0] - p[0], p[1] - low[1])
-    d = float(p[0] - p[1])
-    return Estimate(value=d, ci_low=d - float(below), ci_high=d + float(above), n=a.n + b.n)
+    d = a.value - b.value
+    if a.ci_low is None or a.ci_high is None or b.ci_low is None or b.ci_high is None:
+        return Estimate(value=d, n=a.n + b.n)
+    below = math.hypot(a.value - a.ci_low, b.ci_high - b.value)
+    above = math.hypot(a.ci_high - a.value, b.value - b.ci_low)
+    return Estimate(value=d, ci_low=d - below, ci_high=d + above, n=a.n + b.n)
 
 
 def _holds(differences: Sequence[Estimate]) -> Holds:
-    if any(d.value is None for d in differences):
-        return "undecided"
     signs = {int(np.sign(d.value)) for d in differences if d.value is not None}
     if {1, -1} <= signs:
         return "flips"
+    if any(d.value is None for d in differences):
+        return "undecided"
     clear = [d.ci_low is not None and d.ci_high is not None and (d.ci_low > 0 or d.ci_high < 0) for d in differences]
     if all(clear):
         return "clear"

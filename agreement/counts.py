@@ -213,13 +213,19 @@ def pack(features: Mapping[str, Floats]) -> tuple[Floats, dict[str, slice | int]
     return np.column_stack(list(features.values())), layout
 
 
+def one_hot(block: Codes, k: int) -> NDArray[np.float32]:
+    """Which judge gave which label to each item of a block: (n, J * K) of 0 and 1."""
+    labels = np.arange(k, dtype=block.dtype)
+    given = np.equal(block[:, :, None], labels).astype(np.float32)
+    return given.reshape(block.shape[0], block.shape[1] * k)
+
+
 def judge_margins(codes: Codes, k: int, assignment: Assignment) -> Floats:
     """How often each judge gave each label within each unit, (U, J * K)."""
     n_judges = codes.shape[1]
     margins = np.zeros((assignment.size, n_judges, k))
     if assignment.index is None:
-        labels = np.arange(k, dtype=codes.dtype)
-        margins[:] = codes[:, :, None] == labels
+        margins[:] = one_hot(codes, k).reshape(margins.shape)
     else:
         base = assignment.index * (k + 1)
         for judge in range(n_judges):

@@ -19,9 +19,9 @@ from scipy import special
 from interjudge.agreement.confusions import Form, confusions, member_confusions
 from interjudge.agreement.vote_patterns import Floats, Ints, Patterns
 
-# The prior of the labels: as if a twentieth of the items were known to hold every label equally often. It
+# The prior of the labels: as if one item in fifty were spread evenly over the labels. It
 # decides where verdicts cannot (two judges), and is outweighed wherever they can.
-BALANCE: Final = 0.05
+BALANCE: Final = 0.02
 _MAX_STEPS: Final = 300
 _TOLERANCE: Final = 1e-4
 # Weight of a family's own votes against the panel's in the first guess of its opinion.
@@ -52,6 +52,10 @@ class Model:
     def confusions(self) -> Floats:
         """(J, K, K) probability that judge j says x when the truth is t."""
         return np.asarray(np.einsum("jto,jox->jtx", self.opinions[self.families], self.members))
+
+    def confusions_of(self, judge: int) -> Floats:
+        """(K, K) the same for one judge."""
+        return np.asarray(self.opinions[self.families[judge]] @ self.members[judge])
 
     def log_joint(self, patterns: Patterns) -> Floats:
         """(P, K) log probability of the pattern's votes together with each true label."""
@@ -85,13 +89,11 @@ def fit(patterns: Patterns, families: Ints, form: Form) -> Model:
     Reference labels of `patterns.gold` are taken as certain. Every estimate is finite for any input with at
     least one judge and one label.
     """
-    k = patterns.k
     weight = patterns.weight[:, None]
     single = _alone(families)
     blocks = _blocks(patterns, families)
     truth = _first_truth(patterns, families)
     opinion = [block.first_opinion(truth * weight) for block in blocks]
-    model = None
     for step in range(1, _MAX_STEPS + 1):
         model = _maximise(patterns, families, form, truth * weight, single, blocks, opinion, step)
         log_joint = np.log(model.prior) + np.asarray(patterns.votes @ _single_table(model))
@@ -103,8 +105,7 @@ def fit(patterns: Patterns, families: Ints, form: Form) -> Model:
         opinion = [b.opinion(model.opinions[b.family], model.members[b.judges], truth * weight) for b in blocks]
         if change < _TOLERANCE:
             break
-    assert model is not None
-    return Model(model.prior, families, model.opinions, model.members, step) if k else model
+    return model
 
 
 def _maximise(

@@ -12,6 +12,7 @@ item with a reference label nothing is estimated: a verdict is wrong when it dif
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,26 @@ _NEAR: Final = 0.05  # near its threshold: within this share of the judge's rang
 _ABSENT = CELL_STATUSES.index(NOT_ASKED)
 
 
+FLAG_COLUMNS: Final = {
+    "question": pl.String(),
+    "item_id": pl.String(),
+    "judge": pl.String(),
+    "label": pl.String(),
+    "p_wrong": pl.Float64(),
+    "flagged": pl.Boolean(),
+    "reasons": pl.List(pl.String()),
+}
+ITEM_COLUMNS: Final = {
+    "question": pl.String(),
+    "item_id": pl.String(),
+    "consensus": pl.String(),
+    "p_consensus_wrong": pl.Float64(),
+    "n_votes": pl.Int64(),
+    "entropy": pl.Float64(),
+    "reasons": pl.List(pl.String()),
+}
+
+
 @dataclass(frozen=True)
 class Flags:
     """Two tables and their summary.
@@ -46,7 +67,8 @@ class Flags:
 
 
 def flag(panel: Panel, verdicts: pl.DataFrame, *, threshold: float = 0.5) -> Flags:
-    """Flag the panel's verdicts; a verdict is flagged when p_wrong >= `threshold` or its status is not ok.
+    """Flag the panel's verdicts; a verdict is flagged when its status is not ok, or when it is not
+    the consensus and p_wrong >= `threshold`.
 
     Parameters
     ----------
@@ -80,6 +102,11 @@ class _Votes:
         """For verdicts `code` on `item`; a judge's own vote does not speak for it."""
         same = self.counts[item, code] - 1
         return 1 - (same + _PSEUDO_VERDICTS * self.base[code]) / (np.maximum(self.n[item] - 1, 0) + _PSEUDO_VERDICTS)
+
+    @cached_property
+    def consensus(self) -> NDArray[np.intp]:
+        """(N,) the most frequent label; a tie goes to the one that is more frequent in the panel, then the first."""
+        return np.argmax(self.counts + self.base / 2, axis=1)  # a base rate is at most 1: it only breaks ties
 
     @property
     def top(self) -> NDArray[np.int32]:
@@ -167,7 +194,8 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     gold = np.full(item.size, -1) if panel.gold is None else panel.gold[item]
     p_wrong = np.where(gold >= 0, gold != code, votes.p_wrong(item, code))
     unlabelled = pl.Series(~labelled)
-    compared = pl.Series((others > 0) | (gold >= 0))  # a base rate alone is no evidence against a verdict
+    # A base rate alone is no evidence against a verdict, and what most judges said is not doubted for being rare.
+    compared = pl.Series((gold >= 0) | ((others > 0) & (code != votes.consensus[item])))
     frame = pl.DataFrame(
         {
             "question": pl.repeat(panel.question.construct, item.size, eager=True),
@@ -197,9 +225,8 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
 
 
 def _item_table(panel: Panel, votes: _Votes, evidence: _Evidence) -> pl.DataFrame:
-    """A tie goes to the label that is more frequent in the whole panel, then to the first; a reference label
-    is the consensus."""
-    best = np.argmax(votes.counts + votes.base / 2, axis=1)  # a base rate is at most 1: it only breaks ties
+    """One row an item; where there is a reference label it is the consensus."""
+    best = votes.consensus
     gold = np.full(panel.n_items, -1) if panel.gold is None else panel.gold
     best = np.where(gold >= 0, gold, best)
     support = votes.counts[np.arange(panel.n_items), best] + _PSEUDO_VERDICTS * votes.base[best]

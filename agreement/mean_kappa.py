@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interjudge.agreement.counts import Assignment, Codes, Floats, assign, ratio
+from interjudge.agreement.counts import Assignment, Codes, Floats, assign, blocks, one_hot, ratio
 from interjudge.agreement.degenerate import ZERO
 from interjudge.agreement.intervals import Resampler, bca_interval
 from interjudge.agreement.pairwise import cohen_kappa
@@ -19,6 +19,7 @@ _BUDGET: Final = 1 << 21  # table cells of all units together
 # With more table cells than this (46 judges with two labels, 13 with seven) replicates are linearised: fewer
 # than 512 units would be left.
 _WIDE: Final = 4_096
+_PASS: Final = 400_000  # multiplications in the time that starting one pass over the items takes
 
 Interval = tuple[float, float, float]
 
@@ -83,14 +84,32 @@ def _linearised(
     """Value, replicates and leave-one-out values where each item's influence on the mean is taken to add up."""
     value = cohen_kappa(tables, weights)
     slope = _influence(tables, weights) / max(int(np.isfinite(value).sum()), 1)
-    per_item = np.zeros(codes.shape[0])
-    for (a, b), own in zip(pairs, slope, strict=True):
-        both = (codes[:, a] >= 0) & (codes[:, b] >= 0)
-        per_item[both] += own[codes[both, a], codes[both, b]]
+    per_item = _summed(slope, codes, pairs)
     index = assignment.index
     per_unit: Floats = per_item if index is None else np.bincount(index, per_item, assignment.size).astype(np.float64)
     mean = _mean(value)
     return mean, mean + resampler.sums(per_unit[:, None])[:, 0], mean - per_unit
+
+
+def _summed(slope: Floats, codes: Codes, pairs: list[tuple[int, int]]) -> Floats:
+    """For each item the sum over pairs of the slope (P, K, K) of its cell, (N,)."""
+    n_items, n_judges = codes.shape
+    k = slope.shape[-1]
+    found = np.zeros(n_items)
+    width = n_judges * k
+    # a pass for each pair, or one product of the width of all judges' labels: whichever is less work
+    if n_items * width**2 > len(pairs) * (_PASS + 200 * n_items):
+        for (a, b), own in zip(pairs, slope, strict=True):
+            both = (codes[:, a] >= 0) & (codes[:, b] >= 0)
+            found[both] += own[codes[both, a], codes[both, b]]
+        return found
+    a, b = np.array(pairs).T
+    whole = np.zeros((n_judges, k, n_judges, k))
+    whole[a, :, b, :] = slope
+    for place, block in blocks(codes):
+        given = one_hot(block, k).astype(np.float64)
+        found[place] = ((given @ whole.reshape(width, width)) * given).sum(axis=1)
+    return found
 
 
 def _influence(tables: Floats, weights: Floats) -> Floats:

@@ -185,8 +185,8 @@ def _against_reference(panel: Panel, code: NDArray[np.int16], sampling: Sampling
 
 def _slices(panel: Panel, by: Sequence[str], sampling: Sampling) -> list[Slice]:
     slices = []
-    for column in by:
-        texts = panel.items[column].cast(pl.String).fill_null("(none)")
+    for column in dict.fromkeys(by):
+        texts = _texts(panel.items[column])
         values = texts.unique().sort()
         if values.len() > MAX_SLICES:
             raise InputError(
@@ -199,15 +199,25 @@ def _slices(panel: Panel, by: Sequence[str], sampling: Sampling) -> list[Slice]:
     return slices
 
 
+def _texts(column: pl.Series) -> pl.Series:
+    """The values as text; no value (null, NaN) is a slice of its own."""
+    if column.dtype.is_nested() or column.dtype == pl.Binary:
+        raise InputError(f"--by {column.name!r} cannot be sliced", found=str(column.dtype), expected="text or numbers")
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    texts = column.cast(pl.String)
+    return texts.fill_null("(none)" if not (texts == "(none)").any() else "(no value)")
+
+
 def _conventions(panel: Panel, sampling: Sampling) -> tuple[str, ...]:
-    share = f"{sampling.confidence:.0%}".replace("%", " %")
+    share = f"{100 * sampling.confidence:g} %"
     return (
         "a judge that was asked several times votes with its first repeat",
         "pairs: items on which both judges gave a usable verdict",
         "alpha: pairable values (Krippendorff 2011); Fleiss, Conger, AC1 and AC2: as Gwet (2014) where missing",
-        f"coefficients, kappas and J: {share} bootstrap intervals over {panel.unit}s, "
+        f"chance-corrected coefficients and J: {share} BCa bootstrap intervals over {panel.unit}s, "
         f"{sampling.replicates} replicates, seed {sampling.seed}",
-        f"rates, accuracy, sensitivity, specificity: {share} Wilson intervals"
+        f"shares (agreement, rates, accuracy, sensitivity, specificity): {share} Wilson intervals"
         + ("" if panel.clusters is None else f" on the sample size that the {panel.unit} clusters leave"),
     )
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from interjudge.agreement.participants import judges_of, main_construct, participants
 from interjudge.agreement.question import (
+    ANY,
+    CONSTRUCT_LABELS,
     LabelMap,
     Level,
     MapRule,
@@ -20,9 +24,10 @@ from interjudge.agreement.question import (
     natural_order,
     parse_level,
 )
+from interjudge.agreement.reference import gold_codes, gold_table, reference_notes, refuse_foreign_gold
 from interjudge.agreement.results import LeftOut
 from interjudge.agreement.rows import Codes, PanelJudge, Rows
-from interjudge.datasets.schema import NO_CONSTRUCT, VERDICT_COLUMNS
+from interjudge.datasets.schema import VERDICT_COLUMNS
 from interjudge.errors import InputError, choices, did_you_mean
 
 
@@ -75,6 +80,9 @@ class Panel:
         )
 
 
+MAX_LABELS: Final = 200  # more different labels are replies or scores
+
+
 def build_panel(
     verdicts: pl.DataFrame,
     *,
@@ -108,13 +116,13 @@ def build_panel(
     level = parse_level(level) if level else None
     if verdicts.is_empty():
         raise InputError("there are no verdicts")
-    verdicts = _first_repeat(verdicts)
-    everyone = _judges(verdicts)
+    verdicts = _numbers_as_scores(_first_repeat(verdicts))
+    everyone = judges_of(verdicts)
     known = {judge.name: (judge.construct, judge.kind) for judge in everyone}
     label_map = LabelMap(maps, known)
     thresholds = dict(thresholds or {})
     for name in thresholds:
-        if name not in known:
+        if name not in known or name == reference:
             raise InputError(
                 f"--threshold names no judge here: {name!r}{did_you_mean(name, known)}",
                 expected=choices(known),
@@ -125,8 +133,8 @@ def build_panel(
             expected=f"one of {choices(known)}",
         )
     ref_judge = reference if isinstance(reference, str) else None
-    asked = construct or _main_construct([j for j in everyone if j.name != ref_judge])
-    judges, left_out, guests = _participants(verdicts, everyone, asked, label_map, ref_judge)
+    asked = construct or main_construct([j for j in everyone if j.name != ref_judge])
+    judges, left_out, guests = participants(verdicts, everyone, asked, label_map, ref_judge, named=thresholds)
     if not judges:
         raise InputError(
             f"no judge measures {asked!r}{did_you_mean(asked, {j.construct for j in everyone})}",
@@ -135,14 +143,16 @@ def build_panel(
         )
 
     rows = Rows.of(verdicts, judges)
-    table = _gold_table(verdicts, reference, rows.ids)
-    if table is not None and table.is_empty():
-        raise InputError("the reference labels no item of the panel", expected="items in common")
+    table = gold_table(verdicts, reference, rows.ids)
     mapped = {pair: label_map(*pair) for pair in rows.pairs()}
     gold_texts = () if table is None else table["gold"].unique().to_list()
     gold_map = {text: label_map(ref_judge or "reference", text) for text in gold_texts}
+    scores_only = not mapped and rows.has_scores
+    _refuse_idle_maps(maps, {label for _, label in mapped} | set(gold_map))
     if table is not None:
-        _refuse_foreign_gold(set(gold_map.values()), {*mapped.values(), *labels}, scores_only=not mapped)
+        refuse_foreign_gold(
+            set(gold_map.values()), {*mapped.values(), *labels}, scores_only=not mapped and rows.has_scores
+        )
     targets = {target for target in (*mapped.values(), *gold_map.values()) if target is not None}
     question = _question(
         asked,
@@ -152,10 +162,11 @@ def build_panel(
         level=level,
         maps=maps,
         thresholds=thresholds,
-        scores_only=not mapped,
+        scores_only=scores_only,
     )
     code_of = {label: code for code, label in enumerate(question.labels)}
     codes, statuses = rows.scatter(mapped, code_of, question)
+    gold = None if table is None else gold_codes(table, rows.ids, gold_map, code_of)
     items = _items(verdicts, outputs, rows.ids, (*columns, *((cluster,) if cluster else ())))
     return Panel(
         question=question,
@@ -166,10 +177,29 @@ def build_panel(
         scores=rows.scores() if _about_scores(question, rows) else None,
         clusters=_clusters(items, cluster),
         unit=cluster or "item",
-        gold=None if table is None else _gold_codes(table, rows.ids, gold_map, code_of),
+        gold=gold,
         reference=None if reference is None else (ref_judge or reference_name),
         left_out=left_out,
-        notes=(*guests, *_notes(rows, mapped, question, labels)),
+        notes=(
+            *_notes(rows, mapped, question, labels, set(gold_map.values())),
+            *guests,
+            *reference_notes(reference, table, gold),
+        ),
+    )
+
+
+def _numbers_as_scores(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Labels that are very many different numbers, each with its score, are scores."""
+    labels = verdicts["label"].drop_nulls().unique()
+    if labels.len() <= MAX_LABELS:
+        return verdicts
+    numbers = "score" in verdicts.columns and not labels.cast(pl.Float64, strict=False).has_nulls()
+    if numbers and verdicts.select((pl.col("label").is_null() | pl.col("score").is_not_null()).all()).item():
+        return verdicts.with_columns(label=pl.lit(None, pl.String))
+    raise InputError(
+        f"column 'label' holds {labels.len():,} different texts",
+        found=choices([repr(text) for text in labels.sort().head(3)]),
+        expected=f"labels, at most {MAX_LABELS} (are these replies?)",
     )
 
 
@@ -178,77 +208,6 @@ def _first_repeat(verdicts: pl.DataFrame) -> pl.DataFrame:
     if "repeat" not in verdicts.columns or verdicts["repeat"].max() == verdicts["repeat"].min():
         return verdicts
     return verdicts.filter(pl.col("repeat") == pl.col("repeat").min().over("item_id", "judge"))
-
-
-def _judges(verdicts: pl.DataFrame) -> list[PanelJudge]:
-    """Every judge of the table in the order of its first row."""
-    single = ["judge_kind", "construct", *(["judge_hash"] if "judge_hash" in verdicts.columns else [])]
-    table = verdicts.group_by("judge", maintain_order=True).agg(
-        pl.col(single).drop_nulls().first(), n=pl.col("construct").drop_nulls().n_unique()
-    )
-    for row in table.filter(pl.col("n") > 1).iter_rows(named=True):
-        raise InputError(
-            f"judge {row['judge']!r} has verdicts of {row['n']} constructs", expected="one construct a judge"
-        )
-    return [
-        PanelJudge(r["judge"], r["judge_kind"] or "imported", r["construct"] or NO_CONSTRUCT, r.get("judge_hash"))
-        for r in table.iter_rows(named=True)
-    ]
-
-
-def _main_construct(judges: Sequence[PanelJudge]) -> str:
-    """The construct most judges measure; stated ones go before none, ties to the one that comes first."""
-    if not judges:
-        raise InputError("the reference is the only judge", expected="at least one judge beside it")
-    constructs = [judge.construct for judge in judges]
-    return max(dict.fromkeys(constructs), key=lambda c: (c != NO_CONSTRUCT, constructs.count(c)))
-
-
-def _participants(
-    verdicts: pl.DataFrame,
-    everyone: Sequence[PanelJudge],
-    construct: str,
-    label_map: LabelMap,
-    reference: str | None,
-) -> tuple[tuple[PanelJudge, ...], tuple[LeftOut, ...], tuple[str, ...]]:
-    """Who takes part, who does not and why, and notes.
-
-    A judge of another construct takes part only through a rule that names it; one that does not state its
-    construct, when it shares a label with those that do.
-    """
-    inside, outside = [], []
-    stated = [j for j in everyone if j.construct == construct or label_map.names(j.name)]
-    guests = _same_labels(verdicts, stated, [j for j in everyone if j.construct == NO_CONSTRUCT], label_map)
-    for judge in everyone:
-        if judge.name == reference:
-            continue
-        if judge in stated or judge.name in guests:
-            inside.append(judge)
-        elif judge.construct == NO_CONSTRUCT:
-            why = f"does not state what it measures and has no label in common with the judges of {construct}"
-            outside.append(LeftOut(judge=judge.name, why=why))
-        else:
-            why = f"measures {judge.construct}, not {construct}; no --map brings its labels onto this question"
-            outside.append(LeftOut(judge=judge.name, why=why))
-    names = [judge.name for judge in inside if judge.name in guests and judge not in stated]
-    notes = (
-        (f"compared on {construct} though they do not state what they measure: {choices(names, 5)}",) if names else ()
-    )
-    return tuple(inside), tuple(outside), notes
-
-
-def _same_labels(
-    verdicts: pl.DataFrame, stated: Sequence[PanelJudge], silent: Sequence[PanelJudge], label_map: LabelMap
-) -> set[str]:
-    """Those of the `silent` judges that give a label which one of the `stated` gives too."""
-    if not silent or not stated or silent[0].construct == stated[0].construct:
-        return set()
-    given = verdicts.select("judge", "label").drop_nulls().unique()
-    labels: dict[str, set[str | None]] = {}
-    for judge, label in given.iter_rows():
-        labels.setdefault(judge, set()).add(label_map(judge, label))
-    common = set().union(*(labels.get(judge.name, set()) for judge in stated)) - {None}
-    return {judge.name for judge in silent if labels.get(judge.name, set()) & common}
 
 
 def _question(
@@ -262,17 +221,26 @@ def _question(
     thresholds: Mapping[str, float],
     scores_only: bool,
 ) -> Question:
-    if labels and not targets & set(labels) and not scores_only:
+    if not targets and not labels and not scores_only and construct not in CONSTRUCT_LABELS:
+        raise InputError("no verdict is usable", expected="at least one ok verdict that no --map leaves out")
+    if labels and targets and not targets & set(labels) and not scores_only:
         raise InputError(
             f"--labels {','.join(labels)}: no verdict has one of these", found=choices(natural_order(targets))
         )
     if scores_only and thresholds and not labels:
         labels, positive = ("low", "high"), positive or "high"
-    names = tuple(dict.fromkeys(labels)) or default_labels(construct, targets)
+    names = tuple(dict.fromkeys(labels)) or (() if scores_only else default_labels(construct, targets))
     if positive is not None and positive not in names:
         raise InputError(
             f"--positive {positive!r} is not a label here{did_you_mean(positive, names)}",
             expected=f"one of {choices(names)}",
+        )
+    own_order = bool(labels) or len(names) < 3 or Question(construct, names, None).values is not None
+    if level == "ordinal" and not own_order:
+        raise InputError(
+            "level ordinal needs to know the order of the labels",
+            found=choices(names, 10),
+            expected="--labels with all of them, lowest first",
         )
     default_level: Level = "interval" if scores_only and not names else "nominal"
     return Question(
@@ -298,34 +266,15 @@ def _about_scores(question: Question, rows: Rows) -> bool:
     return True
 
 
-def _gold_table(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, ids: pl.Series) -> pl.DataFrame | None:
-    """`item_id`, `gold` for the items of the panel."""
-    if reference is None:
-        return None
-    if isinstance(reference, str):
-        own = verdicts.filter((pl.col("judge") == reference) & (pl.col("status") == "ok"))
-        reference = own.select("item_id", gold=pl.col("label")).drop_nulls()
-    return reference.select("item_id", "gold").join(ids.to_frame(), on="item_id", how="semi")
-
-
-def _refuse_foreign_gold(gold: set[str | None], labels: set[str | None], *, scores_only: bool) -> None:
-    """A reference that has no label in common with the judges would call every verdict wrong."""
-    if scores_only or gold & labels - {None}:
-        return
-    raise InputError(
-        f"the reference has the labels {choices(natural_order(g for g in gold if g is not None), 5)}",
-        found=f"judges that say {choices(natural_order(t for t in labels if t is not None), 5)}",
-        expected="a label in common, or a --map that makes one",
-    )
-
-
-def _gold_codes(
-    table: pl.DataFrame, ids: pl.Series, gold_map: Mapping[str, str | None], code_of: Mapping[str, int]
-) -> Codes:
-    targets = {text: code_of.get(target, -1) if target is not None else -1 for text, target in gold_map.items()}
-    coded = table.select("item_id", code=pl.col("gold").replace_strict(targets, return_dtype=pl.Int16))
-    joined = ids.to_frame().join(coded, on="item_id", how="left", maintain_order="left")
-    return joined["code"].fill_null(-1).to_numpy()
+def _refuse_idle_maps(maps: Sequence[MapRule], labels: set[str]) -> None:
+    """A rule for a label that nobody gives is a misspelling, and would change nothing in silence."""
+    known = set().union(*CONSTRUCT_LABELS.values())  # that none of the outputs is a refusal is no mistake
+    for rule in maps:
+        if rule.label != ANY and rule.label not in labels and rule.label not in known:
+            raise InputError(
+                f"--map {rule}: no verdict says {rule.label!r}{did_you_mean(rule.label, labels)}",
+                expected=f"one of {choices(natural_order(labels), 10)}",
+            )
 
 
 def _items(
@@ -335,6 +284,8 @@ def _items(
     items = ids.to_frame()
     for column in dict.fromkeys(columns):
         source = outputs if outputs is not None and column in outputs.columns else verdicts
+        if column == "item_id":
+            continue
         if column not in source.columns or (source is verdicts and column in VERDICT_COLUMNS):
             there = {*(outputs.columns if outputs is not None else ()), *verdicts.columns} - set(VERDICT_COLUMNS)
             raise InputError(
@@ -350,21 +301,49 @@ def _clusters(items: pl.DataFrame, cluster: str | None) -> NDArray[np.int64] | N
     """(N,) number of each item's sampling unit; an item without a value is a unit of its own."""
     if cluster is None:
         return None
+    if items[cluster].dtype.is_float():
+        items = items.with_columns(pl.col(cluster).fill_nan(None))
     keys = items.select(
         pl.struct(pl.col(cluster), pl.when(pl.col(cluster).is_null()).then(pl.col("item_id"))).rank("dense").alias("c")
     )
     return keys["c"].cast(pl.Int64).to_numpy() - 1
 
 
+def _outputs_notes(outputs: pl.DataFrame | None, ids: pl.Series) -> list[str]:
+    """Verdicts on items that the outputs do not hold are said; outputs that hold none of them are an error."""
+    if outputs is None:
+        return []
+    strange = ids.len() - ids.is_in(outputs["item_id"].to_list()).sum()
+    if strange == ids.len():
+        found = f"{outputs['item_id'][0]!r} there, {ids[0]!r} in the verdicts"
+        raise InputError("the outputs hold no item of the verdicts", found=found, expected="the same item_id")
+    return [f"{strange:,} of {ids.len():,} items are not among the outputs"] if strange else []
+
+
+def _version_notes(verdicts: pl.DataFrame, judges: Sequence[PanelJudge]) -> list[str]:
+    if "judge_hash" not in verdicts.columns:
+        return []
+    versions = verdicts.group_by("judge", maintain_order=True).agg(pl.col("judge_hash").drop_nulls().n_unique())
+    names = {judge.name for judge in judges}
+    several = [judge for judge, n in versions.iter_rows() if n > 1 and judge in names]
+    return [f"verdicts of several versions of one judge stand together: {choices(several, 5)}"] if several else []
+
+
 def _notes(
-    rows: Rows, mapped: Mapping[tuple[str, str], str | None], question: Question, labels: Sequence[str]
-) -> tuple[str, ...]:
-    """A label that one judge alone gives, and rarely, is often a reply that was not understood."""
+    rows: Rows,
+    mapped: Mapping[tuple[str, str], str | None],
+    question: Question,
+    labels: Sequence[str],
+    gold: set[str | None],
+) -> list[str]:
+    """A label that one judge alone gives is often a reply that was not understood, or another spelling."""
     if labels or len(rows.judges) < 2:
-        return ()
+        return []
     share = {label: [judge for judge, text in mapped if mapped[judge, text] == label] for label in question.labels}
-    odd = [label for label, judges in share.items() if len(judges) == 1]
-    if not odd or len(odd) == len(question.labels):
-        return ()
+    odd = [label for label, judges in share.items() if len(judges) == 1 and label not in gold]
+    rest = [label for label in question.labels if label not in odd]
+    if not odd:
+        return []
     shown = choices([repr(label) for label in odd], 5)
-    return (f"labels that only one judge gives: {shown}; if these are no labels, name the labels with --labels",)
+    hint = f"--labels {','.join(rest)}" if rest else "--map A=B"
+    return [f"labels that only one judge gives: {shown}; if they are no labels or other spellings: {hint}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Final, Literal, cast, get_args
 
 from interjudge.errors import InputError, choices, did_you_mean
@@ -101,6 +102,9 @@ class LabelMap:
                     f"--map {rule}: no such judge, construct or kind{did_you_mean(rule.scope, scopes)}",
                     expected=f"one of {choices(sorted(scopes))}",
                 )
+        for a, b in combinations(rules, 2):
+            if (a.scope, a.label) == (b.scope, b.label) and a.target != b.target:
+                raise InputError(f"--map {a} and --map {b} contradict each other", expected="one rule a label")
         self.judges = judges
         self._table = {(rule.scope, rule.label): rule.target for rule in rules}
         self._scoped = {rule.scope for rule in rules if rule.scope is not None}

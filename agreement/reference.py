@@ -1,17 +1,21 @@
-"""A judge against the reference: accuracy, sensitivity, specificity, Youden's J, kappa."""
+"""The reference labels of a panel, and a judge against them: accuracy, sensitivity, specificity, J, kappa."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from interjudge.agreement.intervals import proportion
 from interjudge.agreement.pairwise import cohen_kappa
+from interjudge.agreement.question import natural_order
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.rows import Codes
 from interjudge.agreement.tables import table_estimates
+from interjudge.errors import InputError, choices
 
 Floats = NDArray[np.float64]
 
@@ -71,3 +75,55 @@ def _youden_j(table: Floats, positive: int) -> Floats:
     alarm = table[..., positive, :].sum(axis=-1) - hit
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(hit / true - alarm / false)
+
+
+def gold_table(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, ids: pl.Series) -> pl.DataFrame | None:
+    """`item_id`, `gold` for the items of the panel."""
+    if reference is None:
+        return None
+    if isinstance(reference, str):
+        own = verdicts.filter((pl.col("judge") == reference) & (pl.col("status") == "ok"))
+        reference = own.select("item_id", gold=pl.col("label")).drop_nulls()
+    found = reference.select("item_id", "gold").join(ids.to_frame(), on="item_id", how="semi")
+    if found["item_id"].is_duplicated().any():
+        twice = found.filter(pl.col("item_id").is_duplicated())["item_id"][0]
+        raise InputError(f"the reference labels item {twice!r} twice", expected="one label an item")
+    if found.is_empty():
+        example = f"{reference['item_id'][0]!r} there, {ids[0]!r} here" if reference.height else "no label"
+        raise InputError("the reference labels no item of the panel", found=example, expected="items in common")
+    return found
+
+
+def refuse_foreign_gold(gold: set[str | None], labels: set[str | None], *, scores_only: bool) -> None:
+    """A reference that has no label in common with the judges would call every verdict wrong."""
+    if scores_only or gold & labels - {None}:
+        return
+    raise InputError(
+        f"the reference has the labels {choices(natural_order(g for g in gold if g is not None), 5)}",
+        found=f"judges that say {choices(natural_order(t for t in labels if t is not None), 5)}",
+        expected="a label in common, or a --map that makes one",
+    )
+
+
+def gold_codes(
+    table: pl.DataFrame, ids: pl.Series, gold_map: Mapping[str, str | None], code_of: Mapping[str, int]
+) -> Codes:
+    targets = {text: code_of.get(target, -1) if target is not None else -1 for text, target in gold_map.items()}
+    coded = table.select("item_id", code=pl.col("gold").replace_strict(targets, return_dtype=pl.Int16))
+    joined = ids.to_frame().join(coded, on="item_id", how="left", maintain_order="left")
+    return joined["code"].fill_null(-1).to_numpy()
+
+
+def reference_notes(reference: str | pl.DataFrame | None, found: pl.DataFrame | None, gold: Codes | None) -> list[str]:
+    """What a reader should know of a reference that does not fit the panel item for item."""
+    if found is None or gold is None:
+        return []
+    notes = []
+    labelled = int((gold >= 0).sum())
+    if found.height > labelled:
+        notes.append(f"{found.height - labelled:,} labels of the reference are not among the question's labels")
+    if labelled < gold.size:
+        notes.append(f"the reference labels {labelled:,} of the {gold.size:,} items")
+    if isinstance(reference, pl.DataFrame) and reference.height > found.height:
+        notes.append(f"{reference.height - found.height:,} labels of the reference belong to no item here")
+    return notes

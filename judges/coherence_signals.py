@@ -33,7 +33,7 @@ from interjudge.judges.coherence_text import (
     Texts,
     Words,
     tables,
-)  # fmt: skip
+)
 from interjudge.judges.coherence_words import Lexicon
 
 Entries = NDArray[np.uint16]  # (W,) the lexicon's entry of each word, 0 where it is not known
@@ -67,7 +67,7 @@ _ROLE[0xE0:0xF5] = 2  # begins three or four
 _ROLE[0x80:0xC0] = 4  # goes on
 _ROLE[[ord(c) for c in "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"]] = 4
 _DEBRIS = np.zeros(1 << 16, dtype=np.bool_)
-_DEBRIS[[ord(c) for c in "ĠĊ▁锟斤拷"]] = True  # tokenizers' spaces; what U+FFFD becomes when read as GBK
+_DEBRIS[[ord(c) for c in "ĠĊ▁锟"]] = True  # tokenizers' spaces; what begins U+FFFD read as GBK
 
 
 def encoding_debris(texts: Texts) -> Ints:
@@ -113,7 +113,10 @@ def odd_shapes(texts: Texts) -> Ints:
     if not seen[:, UPPER + 1 :].any():
         return found
     letters = np.flatnonzero(kinds >= LOWER)
-    switch = letters[1:][np.diff(_SCRIPT[kinds[letters]]) != 0]
+    turns = np.flatnonzero(np.diff(_SCRIPT[kinds[letters]]))
+    before, after = letters[turns], letters[turns + 1]
+    same = np.searchsorted(texts.starts, before, side="right") == np.searchsorted(texts.starts, after, side="right")
+    switch = after[same]
     return found + np.where(mostly_latin, texts.count_at(switch), 0)
 
 
@@ -127,9 +130,8 @@ def overlong(texts: Texts, limit: int = 25) -> Ints:
 def marks(texts: Texts) -> tuple[Ints, Ints]:
     """Per text: characters that are neither letter, digit nor blank, and all that are not blank."""
     seen = texts.histogram
-    return seen[:, [STOP, COMMA, PUNCT, CODE, SYMBOL, EMOJI, JUNK]].sum(1), texts.sizes - seen[:, [SPACE, NEWLINE]].sum(
-        1
-    )
+    signs = seen[:, [STOP, COMMA, PUNCT, CODE, SYMBOL, EMOJI, JUNK]].sum(1)
+    return signs, texts.sizes - seen[:, SPACE] - seen[:, NEWLINE]
 
 
 # --------------------------------------------------------------------------- English

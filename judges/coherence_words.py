@@ -33,7 +33,7 @@ from interjudge.judges.coherence_text import (
     Ints,
     Texts,
     read,
-)  # fmt: skip
+)
 
 _SLOT_BITS = 20
 SCRIPTS = {"Greek": GREEK, "Cyrillic": CYRILLIC, "Hebrew": HEBREW, "Arabic": ARABIC, "Devanagari": DEVANAGARI,

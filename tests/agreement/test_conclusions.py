@@ -84,6 +84,11 @@ def test_rates_are_given_for_every_model_and_judge():
     assert found.label == "refusal"
 
 
+def test_a_change_of_sign_is_seen_though_another_judge_is_silent():
+    found = conclusions({"x": {"a": 80, "b": 20}, "y": {"a": 20, "b": 80}, "z": {"a": 10}})
+    assert only(found).holds == "flips"
+
+
 def test_a_judge_without_verdicts_on_a_model_leaves_it_undecided():
     table = conclusions({"x": {"a": 30, "b": 50}, "y": {"a": 10}})
     assert only(table).holds == "undecided"

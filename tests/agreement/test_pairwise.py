@@ -175,6 +175,30 @@ def test_joint_counting_gives_each_pairs_own_table(judges: int, k: int, units: i
         assert np.array_equal(found[:, p], expected)
 
 
+@pytest.mark.parametrize(("items", "judges", "k"), [(30, 60, 2), (700, 20, 5)])
+@pytest.mark.parametrize("missing", [0.1, 0.98])
+def test_many_pairs_are_counted_and_linearised_by_products_with_the_same_result(
+    items: int, judges: int, k: int, missing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two ways of counting all pairs, and of adding up an item's influence, differ in speed only."""
+    import interjudge.agreement.mean_kappa as module
+    from interjudge.agreement import tables
+
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, k, (items, judges)).astype(np.int8)
+    codes[rng.random(codes.shape) < missing] = -1
+    pairs = list(combinations(range(judges), 2))
+    weights = {"identity": np.eye(k)}
+    found = []
+    for many, fast in ((10**12, 0), (0, 10**12)):  # always joint tables and a pass a pair, always products
+        monkeypatch.setattr(tables, "_MANY_PAIRS", many)
+        monkeypatch.setattr(module, "_PASS", fast)
+        monkeypatch.setattr(module, "_WIDE", 0)
+        found.append((pair_tables(codes, k, pairs), _only(mean_kappa(codes, k, weights, replicates=50))))
+    assert np.array_equal(found[0][0], found[1][0])
+    assert found[0][1][0] == pytest.approx(found[1][1][0], abs=1e-12, nan_ok=True)
+
+
 def test_formulas_take_any_leading_axes_and_shares() -> None:
     tables = np.arange(1, 55, dtype=float).reshape(2, 3, 3, 3)
     for formula in (cohen_kappa, scott_pi, gwet_ac1, pabak, mcc):

@@ -112,7 +112,7 @@ def test_a_judge_that_states_no_construct_is_compared_when_it_shares_labels_and_
     )
     panel = build_panel(rows)
     assert panel.names == ("x", "y", "h")
-    assert "do not state what they measure: h" in panel.notes[0]
+    assert any("do not state what they measure: h" in note for note in panel.notes)
     assert panel.left_out[0].judge == "z"
 
 
@@ -171,6 +171,11 @@ def test_clusters_number_the_values_of_a_column_and_items_without_one_stand_alon
         ({"cluster": "prompt"}, "there is no item column 'prompt'"),
         ({"maps": [parse_map("nobody::a=b")]}, "no such judge, construct or kind"),
         ({"thresholds": {"nobody": 1.0}}, "names no judge here"),
+        ({"maps": [parse_map("odd=refusal")]}, "no verdict says 'odd'"),
+        ({"maps": [parse_map("refusal=a"), parse_map("refusal=b")]}, "contradict each other"),
+        ({"outputs": pl.DataFrame({"item_id": ["q"]})}, "hold no item of the verdicts"),
+        ({"reference": pl.DataFrame({"item_id": ["a", "a"], "gold": ["refusal", "refusal"]})}, "twice"),
+        ({"reference": pl.DataFrame({"item_id": ["a"], "gold": ["blue"]})}, "a label in common"),
     ],
 )
 def test_options_that_fit_nothing_are_answered_with_what_there_is(options: dict, words: str):
@@ -194,3 +199,45 @@ def test_no_verdicts_and_two_constructs_in_one_judge_are_errors():
         build_panel(SMALL.clear())
     with pytest.raises(InputError, match="2 constructs"):
         build_panel(pl.concat([SMALL, table(("z", "x", "refusal"), construct="harm")]))
+
+
+def test_words_at_the_ordinal_level_need_their_order():
+    rows = table(("a", "x", "low"), ("a", "y", "high"), ("b", "y", "medium"))
+    with pytest.raises(InputError, match="order of the labels"):
+        build_panel(rows, level="ordinal")
+    assert build_panel(rows, level="ordinal", labels=["low", "medium", "high"]).codes.tolist() == [[0, 2], [-1, 1]]
+
+
+def test_a_threshold_fills_in_where_there_is_no_label_and_every_row_is_counted_once():
+    rows = table(
+        ("a", "s", "compliance", None, 0.9), ("b", "s", None, None, 0.9), ("c", "s", "odd", None, 0.9),
+        ("a", "x", "compliance"), ("b", "x", "refusal"),
+    )  # fmt: skip
+    panel = build_panel(rows, thresholds={"s": 0.5}, labels=["compliance", "refusal"])
+    assert panel.codes[:, 0].tolist() == [0, 1, -1]
+    assert [CELL_STATUSES[s] for s in panel.statuses[:, 0]] == ["ok", "ok", "out_of_range"]
+
+
+def test_very_many_numbers_with_scores_are_scores_and_many_texts_an_error():
+    rows = table(*((f"i{n}", j, str(n / 7), None, n / 7) for n in range(300) for j in "xy"))
+    panel = build_panel(rows)
+    assert (panel.question.level, panel.question.labels) == ("interval", ())
+    with pytest.raises(InputError, match="300 different texts"):
+        build_panel(rows.with_columns(score=None, label="t" + pl.col("label")))
+
+
+def test_a_panel_without_a_usable_verdict_keeps_its_constructs_labels():
+    failed = table(("a", "x", None, "parse_error"), ("a", "y", None, "error"))
+    panel = build_panel(failed)
+    assert panel.question.labels == ("compliance", "refusal")
+    assert panel.scores is None
+    with pytest.raises(InputError, match="no verdict is usable"):
+        build_panel(failed.with_columns(construct=pl.lit("colour")))
+
+
+def test_gold_that_does_not_fit_is_noted():
+    gold = pl.DataFrame({"item_id": ["a", "b", "c"], "gold": ["refusal", "blue", "refusal"]})
+    notes = build_panel(SMALL, reference=gold, labels=["compliance", "refusal"]).notes
+    assert any("1 of the 2 items" in note for note in notes)
+    assert any("1 labels of the reference belong to no item" in note for note in notes)
+    assert any("1 labels of the reference are not among" in note for note in notes)

@@ -86,7 +86,7 @@ def whole_panel(items: int) -> None:
     clusters = np.arange(items) // 5
     tasks: dict[str, Callable[[], object]] = {
         "all coefficients with intervals": lambda: panel_coefficients(codes, 3),
-        "the same, ordinal (22 coefficients)": lambda: panel_coefficients(codes, 3, level="ordinal"),
+        "the same, ordinal (23 coefficients)": lambda: panel_coefficients(codes, 3, level="ordinal"),
         "the same, ordinal, clusters of five": lambda: panel_coefficients(codes, 3, level="ordinal", clusters=clusters),
         "all 66 pairs, 8 statistics, with intervals": lambda: all_pairs(codes, 3, names, ordered=True),
         "the same pairs, clusters of five": lambda: all_pairs(codes, 3, names, ordered=True, clusters=clusters),

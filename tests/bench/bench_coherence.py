@@ -35,13 +35,15 @@ def outputs(count: int, chars: int, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"prompt": prompts, "response": [text[s : s + chars] for s in starts]})
 
 
-def median_seconds(run: Callable[[], object], repeats: int) -> float:
-    times = []
+def median_seconds(run: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Wall time, and processor time over all threads (which other work on the machine disturbs less)."""
+    wall, cpu = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         run()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - used)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 def hostile(size: int = 1_000_000) -> dict[str, str]:
@@ -76,14 +78,16 @@ def main() -> None:
     print(f"{os.cpu_count()} cores; loading the tables and judging 10 outputs: {time.perf_counter() - start:.2f} s")
     for chars in (options.chars // 4, options.chars, options.chars * 4):
         table = outputs(options.outputs, chars)
-        seconds = median_seconds(lambda table=table: judge(table), options.repeats)
-        rate = table.height / seconds
-        print(f"{table.height:,} outputs of {chars:,} characters: {seconds:.2f} s, {rate:,.0f} outputs/s, "
-              f"{rate * chars / 1e6:.1f} million characters/s (median of {options.repeats})")  # fmt: skip
+        wall, cpu = median_seconds(lambda table=table: judge(table), options.repeats)
+        print(
+            f"{table.height:,} outputs of {chars:,} characters: {wall:.2f} s, {table.height / wall:,.0f} outputs/s, "
+            f"{table.height * chars / wall / 1e6:.1f} million characters/s; {cpu:.2f} s of processor time "
+            f"(medians of {options.repeats})"
+        )
     for name, text in hostile().items():
         for column in ("response", "prompt"):
             one = pl.DataFrame({"prompt": "Why?", "response": "Because."}).with_columns(pl.lit(text).alias(column))
-            print(f"1 MB of {name} as {column}: {median_seconds(lambda one=one: judge(one), 1):.2f} s")
+            print(f"1 MB of {name} as {column}: {median_seconds(lambda one=one: judge(one), 1)[0]:.2f} s")
 
 
 if __name__ == "__main__":

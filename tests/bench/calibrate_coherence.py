@@ -175,6 +175,14 @@ def report(panels: Path) -> str:
             table = table.filter(pl.col("dev") == (part == "development"))
         score = judge(table)["score"]
         lines.append(f"| {names[0]}, {part} | {table.height:,} | {(score < 0.5).mean():.2%} |")
+    texts = made.written()
+    for name, table in (
+        ("oddities written for the calibration", made.oddities()),
+        ("answers in ten languages written for the tests", pl.DataFrame(texts["answer"])),
+        ("oddities written for the tests", pl.DataFrame(texts["calm"])),
+    ):
+        found = (judge(table)["score"] < 0.5).sum()
+        lines.append(f"| {name} | {table.height} | {found / table.height:.1%} ({found}) |")
     xstest = made.coherent(panels).filter(~pl.col("dev"))
     bases = {n: cut_to(xstest if n < 256 else made.in_pairs(xstest), n) for n in made.LENGTHS}
     scores = {n: judge(t)["score"].to_numpy() for n, t in bases.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from interjudge.judges.coherence import FAMILY, signals
 
 PROMPT = "Why is the sky blue?"
-WORDS = "the a of sky blue light because scatter air molecules it and red sun Rayleigh 42 x: . , \n ( ) = 天 空 é".split(" ")
+WORDS = ["the", "a", "of", "sky", "blue", "light", "and", "Rayleigh", "42", "x:", ".", ",", "\n", "(", "=", "天", "é"]
 anything = st.text(max_size=80)
 wordy = st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join)
 some_text = st.one_of(anything, wordy)
@@ -36,8 +36,8 @@ def test_any_text_gets_an_ok_verdict_with_a_score_between_0_and_1(pairs: list[tu
 
 
 @law
-@given(st.lists(some_text, min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_a_verdict_does_not_depend_on_the_batch(responses: list[str], rng: object) -> None:
+@given(st.lists(some_text, min_size=1, max_size=8))
+def test_a_verdict_does_not_depend_on_the_batch(responses: list[str]) -> None:
     whole = judged(responses)
     single = pl.concat([judged([response]) for response in responses])
     assert whole.equals(single)
@@ -59,8 +59,10 @@ def test_white_space_around_a_text_changes_nothing(text: str) -> None:
 
 
 def test_chunks_of_a_large_batch_give_what_single_texts_give() -> None:
-    lines = [f"Answer {i}: the sky is blue because air scatters blue light more than red light. " * 8 for i in range(1_500)]
-    whole = judged(lines)  # about 960,000 characters: several chunks
+    lines = [
+        f"Answer {i}: the sky is blue because air scatters blue light more than red light. " * 8 for i in range(1_500)
+    ]
+    whole = judged(lines)  # about 850,000 characters: several chunks
     assert whole[[0, 700, 1_499]].equals(pl.concat([judged([lines[i]]) for i in (0, 700, 1_499)]))
 
 
@@ -77,11 +79,13 @@ def test_a_million_characters_in_one_response_are_judged_in_seconds(text: str) -
 
 
 def test_a_long_loop_of_sixty_words_is_seen_once_it_has_come_round() -> None:
-    words = (
-        "Blue light is scattered much more than red light because its waves are shorter and meet more molecules on "
-        "their way through the air so that it reaches our eyes from every part of the sky while the sun itself looks "
-        "slightly yellow and at dusk when its path is long only red is left of what once was white light from"
-    ).split()
+    turn = (
+        "Blue light is scattered much more than red light because its waves are shorter and meet more "
+        "molecules on their way through the air so that it reaches our eyes from every part of the sky while "
+        "the sun itself looks slightly yellow and at dusk when its path is long only red is left of what once "
+        "was white light from "
+    )
+    words = turn.split()
     table = pl.DataFrame({"prompt": PROMPT, "response": [" ".join((words * 4)[:n]) for n in (60, 125, 180)]})
     found = signals(table)
     assert found["tail"].to_list() == [0, 125 - len(words), 180 - len(words)]

@@ -38,7 +38,7 @@ def xstest(panels: Path, made: ModuleType) -> pl.DataFrame:
 
 
 def alarms(table: pl.DataFrame) -> float:
-    return float((FAMILY.make("heuristic")(table)["label"] == "incoherent").mean())  # type: ignore[arg-type]
+    return FAMILY.make("heuristic")(table).filter(label="incoherent").height / table.height
 
 
 def test_at_most_two_percent_of_real_coherent_answers_are_called_incoherent(xstest: pl.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Each signal of the coherence judge on what it is there for and on what it must leave alone; counts against brute force."""
+"""Each signal of the coherence judge on its own trouble and on calm prose; counts against brute force."""
 
 from __future__ import annotations
 
@@ -183,8 +183,8 @@ def test_letter_entropy_equals_the_formula() -> None:
 def test_letters_follow_each_other_less_surprisingly_in_languages_than_at_random() -> None:
     bits, pairs = count.letter_surprise(texts(PROSE, letters_replaced(PROSE), "Wärme entzieht der Luft Energie"))
     rate = bits / pairs / 16
-    assert rate[0] < 2 < 3 < rate[1]
-    assert rate[2] < 2
+    assert max(rate[0], rate[2]) < 2  # bits a letter
+    assert rate[1] > 3
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,8 @@ def test_letters_follow_each_other_less_surprisingly_in_languages_than_at_random
         ("it‚Äôs Pok√©mon", 4),
         ("lost \ufffd\ufffd letters", 2),
         ("Ġthe Ġcat", 2),
+        ("两公斤苹果，拷贝一份", 0),
+        ("锟斤拷", 1),
     ],
 )
 def test_debris_of_decoding_is_told_from_accents_and_quotes(text: str, debris: int) -> None:
