@@ -150,9 +150,7 @@ def build_panel(
     scores_only = not mapped and rows.has_scores
     _refuse_idle_maps(maps, {label for _, label in mapped} | set(gold_map))
     if table is not None:
-        refuse_foreign_gold(
-            set(gold_map.values()), {*mapped.values(), *labels}, scores_only=not mapped and rows.has_scores
-        )
+        refuse_foreign_gold(set(gold_map.values()), {*mapped.values(), *labels}, scores_only=scores_only)
     targets = {target for target in (*mapped.values(), *gold_map.values()) if target is not None}
     question = _question(
         asked,
@@ -184,6 +182,8 @@ def build_panel(
             *_notes(rows, mapped, question, labels, set(gold_map.values())),
             *guests,
             *reference_notes(reference, table, gold),
+            *_outputs_notes(outputs, rows.ids),
+            *_version_notes(verdicts, judges),
         ),
     )
 
@@ -313,7 +313,7 @@ def _outputs_notes(outputs: pl.DataFrame | None, ids: pl.Series) -> list[str]:
     """Verdicts on items that the outputs do not hold are said; outputs that hold none of them are an error."""
     if outputs is None:
         return []
-    strange = ids.len() - ids.is_in(outputs["item_id"].to_list()).sum()
+    strange = ids.len() - ids.is_in(outputs["item_id"].implode()).sum()
     if strange == ids.len():
         found = f"{outputs['item_id'][0]!r} there, {ids[0]!r} in the verdicts"
         raise InputError("the outputs hold no item of the verdicts", found=found, expected="the same item_id")

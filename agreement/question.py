@@ -147,7 +147,7 @@ def default_labels(construct: str, found: Iterable[str]) -> tuple[str, ...]:
     """The labels found in their natural order, completed by the construct's own where they are all of these."""
     found = set(found)
     own = CONSTRUCT_LABELS.get(construct, ())
-    return own if found and found <= set(own) else natural_order(found)
+    return own if own and found <= set(own) else natural_order(found)
 
 
 def default_positive(labels: Sequence[str]) -> str | None:

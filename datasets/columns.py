@@ -71,9 +71,28 @@ class Table:
         return InputError(problem, file=self.file, row=row, column=column, found=found, expected=expected)
 
 
+# What other tools call our columns.
+_OTHER_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "item_id": ("id", "uid", "item", "sample_id", "example_id"),
+    "prompt": ("question", "instruction", "input", "query"),
+    "response": ("completion", "output", "answer", "assistant_response", "generation"),
+    "judge": ("worker", "worker_id", "annotator", "annotator_id", "rater"),
+    "label": ("verdict", "rating", "annotation"),
+    "gold": ("truth", "gold_label", "reference"),
+}
+
+
+def _hint(name: str, there: Collection[str]) -> str:
+    """What the missing column may be called in this file, or how its header was misread."""
+    if len(there) == 1 and set("|;,\t") & set(*there):
+        return " (the header is one column: CSV is read with a comma, a semicolon or a tab between fields, .tsv a tab)"
+    other = next((column for column in there if column.lower() in _OTHER_NAMES.get(name, ())), None)
+    return f" (rename {other!r} to {name!r}?)" if other is not None else did_you_mean(name, there)
+
+
 def missing_column(file: str, name: str, there: Collection[str], expected: str | None = None) -> InputError:
     return InputError(
-        f"a required column is missing{did_you_mean(name, there)}",
+        f"a required column is missing{_hint(name, there)}",
         file=file,
         column=name,
         found=f"the columns {choices(there)}" if there else "no columns",

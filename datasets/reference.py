@@ -3,45 +3,77 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
-from interjudge.datasets.columns import OUTPUT_KINDS, missing_column
-from interjudge.datasets.ids import ITEM_IDENTITY
-from interjudge.datasets.outputs import with_item_id
+from interjudge.datasets.columns import OUTPUT_KINDS, Table, missing_column, refuse_null
+from interjudge.datasets.ids import ID_EXPECTED, ITEM_IDENTITY
+from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
 from interjudge.datasets.schema import OUTPUT_REQUIRED
 from interjudge.errors import InputError
 
 
-def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFrame:
-    """`item_id` and `gold` (both String, one row an item) from a file with `item_id` and `gold`, or `column`.
+CRITERION: Final = "criterion"
 
-    Items without a label are left out. A file of outputs without `item_id` is read too: its ids are then
-    those that `read_outputs` gives. Labels become text as in `columns.to_text`.
+
+def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFrame:
+    """`item_id` and `gold` (String, one row an item) from a file with `item_id` and `gold`, or `column`.
+
+    A file with `item_id` and `label`, and neither `gold` nor `judge`, is read as well. Where the file has a
+    `criterion` (the construct that a label belongs to), it comes as a third column, and an item may have a row
+    for each. Items without a label are left out. A file of outputs without `item_id` and `criterion` is read
+    too: its ids are then those that `read_outputs` gives. Labels become text as in `columns.to_text`.
 
     Raises
     ------
-    InputError : the file cannot be read, a column is missing, an item stands twice, or no item has a label.
+    InputError : the file cannot be read, a column is missing, an item (of a criterion) stands twice, or no item
+        has a label.
     """
+    if column in OUTPUT_KINDS:
+        raise InputError("is no column of reference labels", file=path, column=column)
     gold = column or "gold"
-    if gold in OUTPUT_KINDS:
-        raise InputError("is no column of reference labels", file=path, column=gold)
 
     def choose(names: list[str]) -> list[str]:
+        nonlocal gold
+        if column is None and "gold" not in names and "label" in names and "judge" not in names:
+            gold = "label"
         if gold not in names:
-            raise missing_column(str(path), gold, names, "the reference labels")
+            expected = "the reference labels, or --gold-column to name the column that holds them"
+            raise missing_column(str(path), gold, names, expected)
+        criterion = [CRITERION] if CRITERION in names and gold != CRITERION else []
         if "item_id" in names:
-            return ["item_id", gold]
-        if not set(OUTPUT_REQUIRED) <= set(names):
-            raise missing_column(str(path), "item_id", names, "item_id, or prompt and response to make it from")
+            return ["item_id", *criterion, gold]
+        if criterion or not set(OUTPUT_REQUIRED) <= set(names):
+            expected = "item_id; it is not made where there is a criterion" if criterion else ID_EXPECTED
+            raise missing_column(str(path), "item_id", names, expected)
         return [*(c for c in ITEM_IDENTITY if c in names and c != gold), gold]
 
-    table = read_table(path, OUTPUT_KINDS | {gold: "label"}, choose)
-    reference = with_item_id(table).select("item_id", pl.col(gold).alias("gold")).drop_nulls()
+    kinds = OUTPUT_KINDS | {CRITERION: "tag", "gold": "label", "label": "label"} | ({column: "label"} if column else {})
+    table = read_table(path, kinds, choose)
+    frame = _one_a_criterion(table) if CRITERION in table.frame.columns and gold != CRITERION else with_item_id(table)
+    keys = [name for name in ("item_id", CRITERION) if name in frame.columns and name != gold]
+    reference = frame.select(*keys, pl.col(gold).alias("gold")).drop_nulls()
     if reference.is_empty():
         raise table.error("no item has a reference label", column=gold, found="null in every row")
     return reference
+
+
+def _one_a_criterion(table: Table) -> pl.DataFrame:
+    """The rows, after a look at their keys: `item_id` and `criterion` together."""
+    key = ["item_id", CRITERION]
+    refuse_null(table, key, empty=False)
+    if table.frame.select(pl.struct(key).is_duplicated().any()).item():
+        first, second = first_twice(table.frame, key)
+        place = table.place(first)
+        raise table.error(
+            f"the same item_id and criterion as in {f'row {place}' if isinstance(place, int) else place}",
+            at=second,
+            found=" and ".join(table.frame.select(key).row(second)),
+            expected="one label for each item and criterion",
+        )
+    return table.frame
 
 
 def gold_of_column(frame: pl.DataFrame, column: str) -> pl.DataFrame:

@@ -32,6 +32,7 @@ SUFFIXES: Final[dict[str, Format]] = {
 }  # fmt: skip
 FORMATS: Final = "JSON Lines, a JSON array, CSV or Parquet"
 
+SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _ARCHIVES: Final = {
     b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x04\x22\x4d\x18": "lz4", b"7z\xbc\xaf": "7z",
 }  # fmt: skip
@@ -143,7 +144,7 @@ def _recognise(name: str, data: Path | bytes, start: bytes, compression: Compres
     expected = SUFFIXES.get(inner.suffix.lower())
     if not start:
         raise InputError("the file is empty", file=name)
-    if start.startswith(b"SQLite format 3\0"):
+    if start.startswith(SQLITE_MAGIC):
         return Source(name, data, "sqlite", compression)
     if start.startswith(b"PAR1") or expected == "parquet":
         return _parquet(name, data, start, compression)

@@ -10,7 +10,7 @@ import polars as pl
 
 from interjudge.datasets.columns import VERDICT_KINDS, Table, missing_column, refuse_null
 from interjudge.datasets.complete import complete, in_order, item_columns, known_kind
-from interjudge.datasets.ids import ITEM_IDENTITY, content_hash
+from interjudge.datasets.ids import ID_EXPECTED, ITEM_IDENTITY, content_hash
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
 from interjudge.datasets.schema import NO_CONSTRUCT, OUTPUT_REQUIRED, VERDICT_CORE
@@ -141,11 +141,11 @@ class _Reader:
         needed: tuple[str, ...] = () if wide else ("judge",)
         if "item_id" not in names and not set(OUTPUT_REQUIRED) <= set(names):
             needed = ("item_id", *needed)
+        known_judges = bool(wide) or "judge" in names
         for name in needed:
             if name not in names:
-                raise missing_column(
-                    file, name, names, "one row a verdict, or the judges' columns to be named (--judge-columns)"
-                )
+                expected = "one row a verdict, or the judges' columns to be named (--judge-columns)"
+                raise missing_column(file, name, names, ID_EXPECTED if known_judges else expected)
         if not wide and not {"label", "score", "status"} & set(names):
             raise missing_column(file, "label", names, "a label, a score or a status for each verdict")
         if self.columns is None:
@@ -173,7 +173,8 @@ class _Reader:
         return self._part(complete(table, self.construct, self.kind), table)
 
     def _store(self, source: Source, path: str | Path) -> _Part:
-        # the store belongs to the judges' side of the house; only reading one pulls it in
+        # The one place where this layer calls a higher one: the store is the judges' own, and only reading one
+        # pulls it in. It would stand better beside the readers here.
         from interjudge.judges.store import read_store  # noqa: PLC0415
 
         if str(path) == STDIN:

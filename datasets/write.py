@@ -25,12 +25,13 @@ def write_table(frame: pl.DataFrame, path: str | Path, *, inputs: Sequence[str |
     """Write `frame` in the format of the path's extension; ``-`` is JSON Lines on standard output.
 
     Folders that do not exist are made. The file appears whole or not at all: it is written beside its place
-    under another name, flushed to the disk, and renamed. In CSV all text is in quotes, null is an empty field.
+    under another name, flushed to the disk, and renamed. In CSV all text is in quotes, null is an empty field, and
+    a list is the text of its values joined by "; ".
 
     Raises
     ------
     InputError : `path` is one of `inputs`, a directory, of unknown extension, or not writable; or CSV was
-        asked for a table with lists or objects in it.
+        asked for a table with objects, or with lists of lists or of objects, in it.
     InterjudgeError : the disk is full or failed.
     """
     if str(path) == STDIN:
@@ -46,7 +47,7 @@ def write_table(frame: pl.DataFrame, path: str | Path, *, inputs: Sequence[str |
                 frame.write_parquet(file)
             elif SUFFIXES[suffix] == "csv":
                 separator = "," if suffix == ".csv" else "\t"
-                frame.write_csv(
+                _lists_as_text(frame).write_csv(
                     file, separator=separator, quote_style="non_numeric", compression=compression, check_extension=False
                 )
             else:
@@ -57,26 +58,57 @@ def write_table(frame: pl.DataFrame, path: str | Path, *, inputs: Sequence[str |
             ) from error
 
 
-def write_text(text: str, path: str | Path) -> None:
-    """Write `text` as UTF-8, whole or not at all, with its line ends as they are; ``-`` is standard output."""
-    if str(path) == STDIN:
-        sys.stdout.write(text)
+def _lists_as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """CSV has no lists: reasons and the like become "a; b". What is nested deeper stays, and polars refuses it."""
+    flat = [
+        name
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.DataType) and not dtype.inner.is_nested()
+    ]
+    return frame.with_columns(pl.col(flat).cast(pl.List(pl.String)).list.join("; ")) if flat else frame
+
+
+def write_text(text: str, path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
+    """Write `text` as UTF-8, whole or not at all, with its line ends as they are; ``-`` is standard output.
+
+    Raises
+    ------
+    InputError : `path` is one of `inputs`, a directory, or not writable.
+    InterjudgeError : the disk is full or failed.
+    """
+    if str(path) == STDIN:  # as bytes: the encoding of a terminal would turn labels into question marks
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
         return
-    _refuse_directory(path)
+    check_target(path, inputs=inputs, table=False)
     with _replacing(path) as file:
         file.write(text.encode())
 
 
-def check_target(path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
-    """Raise `InputError` where `write_table` would refuse `path`; for the beginning of a long run."""
+def check_target(path: str | Path, *, inputs: Sequence[str | Path] = (), table: bool = True) -> None:
+    """Raise `InputError` where `write_table` (else `write_text`) would refuse `path`; for the beginning of a long run."""
     if str(path) == STDIN:
         return
-    _format(path)
-    _refuse_directory(path)
+    if table:
+        _format(path)
+    if Path(path).is_dir():
+        raise InputError("is a directory", file=path, expected="a file")
     for given in inputs:
         with contextlib.suppress(OSError, ValueError):  # what does not exist is not the same file
             if str(given) != STDIN and os.path.samefile(given, path):
                 raise InputError(f"is an input ({given}); input files are never overwritten", file=path)
+
+
+def check_targets(paths: Sequence[str | Path], *, inputs: Sequence[str | Path] = (), table: bool = True) -> None:
+    """`check_target` for each of `paths`; also raise `InputError` where two are one file, through links or not."""
+    seen: dict[str, str | Path] = {}
+    for path in paths:
+        check_target(path, inputs=inputs, table=table)
+        place = str(path) if str(path) == STDIN else os.path.realpath(path)
+        if place in seen:
+            raise InputError(f"two results would be written here (also {seen[place]})", expected="two names", file=path)
+        seen[place] = path
 
 
 def _format(path: str | Path) -> tuple[str, _Compression]:
@@ -94,11 +126,6 @@ def _format(path: str | Path) -> tuple[str, _Compression]:
             expected=_WRITTEN,
         )
     return suffix, compression
-
-
-def _refuse_directory(path: str | Path) -> None:
-    if Path(path).is_dir():
-        raise InputError("is a directory", file=path, expected="a file")
 
 
 @contextlib.contextmanager

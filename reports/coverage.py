@@ -122,16 +122,36 @@ def _partly(a: Agreement, asked: dict[str, int]) -> str:
     return f"Not asked about every output: {', '.join(said)}{rest} (of {count(a.n_items)})."
 
 
+# How the notes begin that the sentences treat apart (agreement/panel.py and agreement/measure.py write them).
+_ODD_LABELS: Final = "labels that only one judge gives"
+_ONE_KIND: Final = "all judges are keyword lists"
+
+
+def odd_labels(a: Agreement) -> tuple[str, ...]:
+    """The notes that stand right after the headline: labels that may be none, which would spoil every figure."""
+    return tuple(_sentence(note) for note in a.notes if note.startswith(_ODD_LABELS))
+
+
+def one_kind(a: Agreement) -> bool:
+    """Whether a note says that all judges work in the same way."""
+    return any(note.startswith(_ONE_KIND) for note in a.notes)
+
+
 def notes(a: Agreement) -> tuple[str, ...]:
-    """What a reader should know of how the panel was made, and labels that look like numbers."""
-    found = [visible(note, 600) for note in a.notes]
+    """What else a reader should know of how the panel was made, and labels that look like numbers."""
+    found = [note for note in a.notes if not note.startswith(_ODD_LABELS)]
     labels = a.question.labels
     if a.question.level == "nominal" and len(labels) > 2 and all(_is_number(label) for label in labels):
         found.append(
             f"the labels are numbers but are compared as names: {quote(labels[0])} against {quote(labels[1])} counts "
             f"as much as against {quote(labels[-1])}; if their distance means something, use --level"
         )
-    return tuple(f"Note: {note}." for note in found)
+    return tuple(_sentence(note) for note in found)
+
+
+def _sentence(note: str) -> str:
+    shown = visible(note, 600)
+    return f"{shown[:1].upper()}{shown[1:]}{'' if shown.endswith(('.', '!', '?')) else '.'}"
 
 
 def _is_number(text: str) -> bool:

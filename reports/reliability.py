@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from interjudge.agreement.results import (
     Agreement,
@@ -14,6 +14,7 @@ from interjudge.reports.escape import visible
 from interjudge.reports.wording import (
     count,
     figure,
+    interval,
     listed,
     number,
     percent,
@@ -22,9 +23,12 @@ from interjudge.reports.wording import (
 )
 
 # Krippendorff (2004), Content Analysis, 2nd ed., p. 241: rely on variables with alpha of .800 and more;
-# between .667 and .800 draw tentative conclusions only.
+# between .667 and .800 draw tentative conclusions only. A band is claimed as far as the lower limit of the
+# interval reaches, which is how he advises to read alpha.
 FIRM: Final = 0.800
 TENTATIVE: Final = 0.667
+
+Band = Literal["undefined", "no interval", "firm", "tentative or more", "tentative", "too wide", "unsure", "below"]
 
 # From this gap between raw agreement and alpha on, and from this share of one label on, high agreement beside
 # a low coefficient is the paradox of prevalence (Feinstein and Cicchetti 1990) and needs a word.
@@ -62,22 +66,45 @@ def reliability(a: Agreement) -> tuple[str, ...]:
     if raw is None and alpha is None:
         return (f"No coefficient of agreement was computed{on}.", *_marginals(a))
     return (
-        f"{_band(alpha, on)}{listed([part for part in (_raw(raw, a), _alpha(alpha, a)) if part], ', and')}.",
+        f"{_verdict(alpha, on)}{listed([part for part in (_raw(raw, a), _alpha(alpha, a)) if part], ', and')}.",
         *_marginals(a),
         *_paradox(raw, alpha, a),
     )
 
 
-def _band(alpha: Coefficient | None, on: str) -> str:
-    """Where alpha stands among Krippendorff's customary limits, in words."""
+def band(alpha: Coefficient | None) -> Band:
+    """Where alpha's interval stands among Krippendorff's customary limits."""
     if alpha is None or alpha.value is None:
-        return f"How reliable the verdicts{on} are cannot be said: "
-    if alpha.value >= FIRM:
-        return f"The verdicts{on} pass the customary bar for relying on them: "
-    if alpha.value >= TENTATIVE:
-        return f"By custom the verdicts{on} are good for tentative conclusions only: "
-    chance = "are no better than chance and " if alpha.value <= 0 else ""
-    return f"The verdicts{on} {chance}fall below the customary limit even for tentative conclusions: "
+        return "undefined"
+    if alpha.ci_low is None or alpha.ci_high is None:
+        return "no interval"
+    if alpha.ci_low >= FIRM:
+        return "firm"
+    if alpha.ci_low >= TENTATIVE:
+        return "tentative or more" if alpha.ci_high >= FIRM else "tentative"
+    if alpha.ci_high >= FIRM:
+        return "too wide"
+    return "unsure" if alpha.ci_high >= TENTATIVE else "below"
+
+
+def _verdict(alpha: Coefficient | None, on: str) -> str:
+    """The band in words."""
+    return {
+        "undefined": f"How reliable the verdicts{on} are cannot be said: ",
+        "no interval": f"How reliable the verdicts{on} are cannot be said without an interval: ",
+        "firm": f"The verdicts{on} pass the customary bar for relying on them: ",
+        "tentative or more": f"By custom the verdicts{on} are good for tentative conclusions, not surely for more: ",
+        "tentative": f"By custom the verdicts{on} are good for tentative conclusions only: ",
+        "too wide": f"How reliable the verdicts{on} are cannot be said from {count(alpha.n if alpha else 0, 'output')}: ",
+        "unsure": f"The verdicts{on} do not surely reach the customary limit even for tentative conclusions: ",
+        "below": f"The verdicts{on} {_chance(alpha)}fall below the customary limit even for tentative conclusions: ",
+    }[band(alpha)]
+
+
+def _chance(alpha: Coefficient | None) -> str:
+    if alpha is None or alpha.ci_low is None or alpha.ci_high is None or alpha.ci_low > 0:
+        return ""
+    return "are no better than chance and " if alpha.ci_high <= 0 else "cannot be told from chance and "
 
 
 def _raw(raw: Coefficient | None, a: Agreement) -> str:
@@ -90,29 +117,30 @@ def _raw(raw: Coefficient | None, a: Agreement) -> str:
 
 
 def _alpha(alpha: Coefficient | None, a: Agreement) -> str:
+    """Alpha with its interval, among the limits."""
     if alpha is None:
         return "no coefficient corrects that for chance"
     kind = "Krippendorff's alpha" + (f" ({alpha.level})" if alpha.level != "nominal" else "")
     if alpha.value is None:
         return f"{kind} is undefined ({visible(alpha.undefined or 'no reason given', 200)})"
+    limits = "(limits: Krippendorff 2004, p. 241)"
+    if crossed := reach(alpha):
+        span = f"its {a.confidence * 100:g} % interval {interval(alpha)}"
+        return f"corrected for chance {kind} is {number(alpha.value)}, but {span} reaches {crossed} {limits}"
     if alpha.value >= FIRM:
         place = "at or above .800"
     else:
         place = "between .667 and .800" if alpha.value >= TENTATIVE else "below .667"
-    return (
-        f"corrected for chance {kind} is {spanned(alpha, a.confidence)}, {place} "
-        f"(limits: Krippendorff 2004, p. 241){_reach(alpha)}"
-    )
+    return f"corrected for chance {kind} is {spanned(alpha, a.confidence)}, {place} {limits}"
 
 
-def _reach(alpha: Coefficient) -> str:
-    """Where the interval crosses a limit of the bands."""
+def reach(alpha: Coefficient) -> str:
+    """How far the interval crosses the limits of the bands: ``below .800``, ``below .667 and above .800``."""
     if alpha.value is None or alpha.ci_low is None or alpha.ci_high is None:
         return ""
-    below = [limit for limit in (FIRM, TENTATIVE) if alpha.ci_low < limit <= alpha.value]
-    above = [limit for limit in (TENTATIVE, FIRM) if alpha.value < limit <= alpha.ci_high]
-    crossed = [f"below {number(limit)}" for limit in below] + [f"above {number(limit)}" for limit in above]
-    return f"; the interval reaches {listed(crossed)}" if crossed else ""
+    below = [limit for limit in (TENTATIVE, FIRM) if alpha.ci_low < limit <= alpha.value]
+    above = [limit for limit in (FIRM, TENTATIVE) if alpha.value < limit <= alpha.ci_high]
+    return listed([f"below {number(limit)}" for limit in below[:1]] + [f"above {number(limit)}" for limit in above[:1]])
 
 
 def _marginals(a: Agreement) -> tuple[str, ...]:
@@ -125,6 +153,8 @@ def _marginals(a: Agreement) -> tuple[str, ...]:
         (low, least), (high, most) = min(rates), max(rates)
         if len(rates) == 1:
             return (f"{quote(least)} says {quote(positive)} of {percent(low)} of its outputs.",)
+        if percent(low) == percent(high):
+            return (f"The judges all say {quote(positive)} of {percent(low)} of the outputs.",)
         return (
             f"The judges say {quote(positive)} of {percent(low)} ({quote(least)}) to "
             f"{percent(high)} ({quote(most)}) of the outputs.",

@@ -25,7 +25,7 @@ DEFAULT_TITLE: Final = "How far can these judges be trusted?"
 class InputFile(Result):
     """A file that was read: its name without folders, its rows, and the SHA-256 of its bytes.
 
-    `sha256` is null for standard input and for a verdict store, which other processes may be writing.
+    `sha256` is null for standard input, for a pipe, and for a verdict store, which other processes may be writing.
     """
 
     name: str
@@ -39,7 +39,7 @@ class InputFile(Result):
             return cls(name="-", rows=rows, sha256=None)
         path = Path(path)
         digest = None
-        if hashed:
+        if hashed and path.is_file():  # a pipe can be read only once, and was
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         return cls(name=visible(path.name), rows=rows, sha256=digest)

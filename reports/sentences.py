@@ -17,18 +17,20 @@ from interjudge.agreement.results import (
     FlagSummary,
     QuestionResult,
 )
-from interjudge.reports.coverage import constructs, left_out, missing, notes
+from interjudge.reports.coverage import constructs, left_out, missing, notes, odd_labels, one_kind
 from interjudge.reports.escape import visible
-from interjudge.reports.reliability import FIRM, TENTATIVE, headline, reliability, scope, unevenness
+from interjudge.reports.reliability import Band, band, headline, reach, reliability, scope, unevenness
 from interjudge.reports.trust import trust, trust_in_short
 from interjudge.reports.wording import (
     count,
     figure,
+    interval,
     listed,
     percent,
     points,
     quote,
     share,
+    value,
 )
 
 # A judge flagged this many times as often as verdicts are on the whole is named.
@@ -39,7 +41,7 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
     """What the report opens with when it is about one question."""
     a = question.agreement
     found = (
-        *reliability(a),
+        *_reliability(a),
         scope(a),
         *trust(a),
         *unevenness(a),
@@ -56,7 +58,7 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
 def agreement_sentences(a: Agreement) -> tuple[str, ...]:
     """The same for the agreement alone: no flags, no conclusions."""
     return (
-        *reliability(a),
+        *_reliability(a),
         scope(a),
         *trust(a),
         *unevenness(a),
@@ -65,6 +67,12 @@ def agreement_sentences(a: Agreement) -> tuple[str, ...]:
         *missing(a, None),
         *notes(a),
     )
+
+
+def _reliability(a: Agreement) -> tuple[str, ...]:
+    """The headline, then what may spoil it, then the rest."""
+    head, *rest = reliability(a)
+    return (head, *odd_labels(a), *rest)
 
 
 def summary(questions: Sequence[QuestionResult]) -> tuple[str, ...]:
@@ -82,31 +90,53 @@ def gist(question: QuestionResult) -> str:
     raw, alpha = headline(a, a.question.level)
     figures = [
         *([f"raw agreement {figure(raw, rate=True)}"] if raw and raw.value is not None else []),
-        *([f"alpha {figure(alpha)}"] if alpha and alpha.value is not None else []),
+        *([_alpha(alpha)] if alpha and alpha.value is not None else []),
     ]
     why = next((c.undefined for c in (alpha, raw) if c is not None and c.undefined), None)
     parts = (
         f"{_standing(alpha)}{f' ({visible(why, 80)})' if why else ''}{': ' if figures else ''}{', '.join(figures)}",
         trust_in_short(a),
-        *(
-            [f"{percent(question.flags.n_flagged / question.flags.n_verdicts)} of the verdicts are flagged"]
-            if question.flags and question.flags.n_verdicts
-            else []
-        ),
+        _flagged_in_short(question.flags, a),
         _conclusions_in_short(question.conclusions),
         f"{count(len(a.left_out), 'judge')} left out" if a.left_out else "",
     )
-    size = f"{count(len(a.judges), 'judge')}, {count(a.n_items, 'output')}"
+    kind = " of one kind" if one_kind(a) else ""
+    size = f"{count(len(a.judges), 'judge')}{kind}, {count(a.n_items, 'output')}"
     mapped = ", labels mapped" if a.question.maps else ""
     return f"{quote(a.question.name)} ({size}{mapped}): {'; '.join(part for part in parts if part)}."
 
 
+_BANDS: Final[dict[Band, str]] = {
+    "undefined": "how reliable cannot be said",
+    "no interval": "how reliable cannot be said without an interval",
+    "firm": "passes the customary bar",
+    "tentative or more": "good for tentative conclusions, not surely for more",
+    "tentative": "good for tentative conclusions only",
+    "unsure": "not surely good even for tentative conclusions",
+    "below": "not reliable by custom",
+}
+
+
 def _standing(alpha: Coefficient | None) -> str:
-    if alpha is None or alpha.value is None:
-        return "how reliable cannot be said"
-    if alpha.value >= FIRM:
-        return "passes the customary bar"
-    return "good for tentative conclusions only" if alpha.value >= TENTATIVE else "not reliable by custom"
+    found = band(alpha)
+    if alpha is not None and found == "too wide":
+        return f"how reliable cannot be said from {count(alpha.n, 'output')}"
+    return _BANDS[found]
+
+
+def _alpha(alpha: Coefficient) -> str:
+    crossed = reach(alpha)
+    if not crossed:
+        return f"alpha {figure(alpha)}"
+    return f"alpha {value(alpha)}, but its interval {interval(alpha)} reaches {crossed}"
+
+
+def _flagged_in_short(flags: FlagSummary | None, a: Agreement) -> str:
+    if flags is None or not flags.n_verdicts:
+        return ""
+    if len(a.judges) < 2 and not flags.n_flagged:
+        return "nothing can be flagged with one judge"
+    return f"{percent(flags.n_flagged / flags.n_verdicts)} of the verdicts are flagged"
 
 
 def _conclusions_in_short(found: Conclusions | None) -> str:
@@ -115,16 +145,19 @@ def _conclusions_in_short(found: Conclusions | None) -> str:
     flips = sum(c.holds == "flips" for c in found.comparisons)
     clear = sum(c.holds == "clear" for c in found.comparisons)
     whole = count(len(found.comparisons), "comparison")
-    flip = "changes" if flips == 1 else "change"
-    return f"of {whole} of models {clear:,} hold under every judge and {flips:,} {flip} sign with the judge"
+    hold, flip = "holds" if clear == 1 else "hold", "changes" if flips == 1 else "change"
+    return f"of {whole} of models {clear:,} {hold} under every judge and {flips:,} {flip} sign with the judge"
 
 
 def flagged(flags: FlagSummary | None, a: Agreement) -> str:
-    """How much is flagged, why, and whose verdicts most."""
+    """How much is flagged, why, and whose verdicts most; beside a reference, that the flags do not know it."""
     if flags is None:
         return "Nothing is flagged: flags need labels, and these judges give scores alone."
     if not flags.n_verdicts:
         return "There are no verdicts to flag."
+    alone = len(a.judges) < 2
+    if alone and not flags.n_flagged:
+        return "Nothing can be flagged with one judge: a flag needs other verdicts to differ from."
     if not flags.n_flagged:
         return f"None of {count(flags.n_verdicts, 'verdict')} is flagged."
     head = (
@@ -137,10 +170,14 @@ def flagged(flags: FlagSummary | None, a: Agreement) -> str:
         parts.append("main reasons: " + listed([f"{visible(r, 60)} ({count(n)})" for r, n in reasons[:3]]))
     asked = {j.judge: j.n_ok + sum(j.missing.values()) for j in a.judges}
     by_judge = [(n / asked[j], j) for j, n in flags.by_judge.items() if asked.get(j, 0) >= 30]
-    if len(by_judge) > 1:
+    if len(by_judge) > 1 and a.question.reference is None:
         part, judge = max(by_judge)
         if part > _STANDS_OUT * flags.n_flagged / flags.n_verdicts:
             parts.append(f"most often those of {quote(judge)} ({percent(part)} of its verdicts)")
+    if alone:
+        return f"With one judge only a verdict that is not usable can be flagged: {'; '.join(parts)}."
+    if a.question.reference is not None:
+        parts[-1] += ". The flags do not use the reference: they show who differs from the other judges"
     return "; ".join(parts) + "."
 
 

@@ -50,7 +50,10 @@ def coefficient_name(coefficient: Coefficient) -> str:
 
 
 def status_name(status: str) -> str:
+    """The status with what it means, where its name does not say that already."""
     words = _STATUSES.get(status)
+    if words == status.replace("_", " "):
+        return words
     return f"{status} ({words})" if words else status
 
 

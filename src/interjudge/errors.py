@@ -7,9 +7,16 @@ from difflib import get_close_matches
 
 
 class InterjudgeError(Exception):
-    """Anything that ends a command with a message and no traceback."""
+    """Anything that ends a command with a message and no traceback.
+
+    The message is one line of printable characters: names and values out of data (a judge, a column) may hold
+    terminal escapes or bidirectional overrides, and stand in it as escapes.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_printable(str(message)))
 
 
 class InputError(InterjudgeError):
@@ -46,8 +53,12 @@ class InputError(InterjudgeError):
 
 def _short(value: object, limit: int = 120) -> str:
     text = value if isinstance(value, str) else repr(value)
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
+    text = _printable(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
