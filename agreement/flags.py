@@ -106,7 +106,8 @@ class _Votes:
     @cached_property
     def consensus(self) -> NDArray[np.intp]:
         """(N,) the most frequent label; a tie goes to the one that is more frequent in the panel, then the first."""
-        return np.asarray(np.argmax(self.counts + self.base / 2, axis=1))  # a base rate is at most 1: it only breaks ties
+        # A base rate is at most 1, so that half of it only breaks ties.
+        return np.asarray(np.argmax(self.counts + self.base / 2, axis=1))
 
     @property
     def top(self) -> NDArray[np.int32]:

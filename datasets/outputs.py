@@ -59,6 +59,12 @@ def with_item_id(table: Table) -> pl.DataFrame:
     return frame
 
 
+def joined(frame: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
+    """`frame` (with `item_id`) with the prompt, response, model and category of each item, where there are any."""
+    wanted = [c for c in ("prompt", "response", "model", "category") if c in outputs.columns and c not in frame.columns]
+    return frame.join(outputs.select("item_id", *wanted), on="item_id", how="left", maintain_order="left")
+
+
 def first_twice(frame: pl.DataFrame, key: list[str]) -> tuple[int, int]:
     """The two rows (from 0) of the earliest repetition of a key; there must be one."""
     rows = frame.select(key).with_row_index("row").filter(pl.struct(key).is_duplicated())

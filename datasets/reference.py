@@ -37,7 +37,8 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
 
     def choose(names: list[str]) -> list[str]:
         nonlocal gold
-        if column is None and "gold" not in names and "label" in names and "judge" not in names:
+        plain = {"item_id", "label"} <= set(names) and not {"gold", "judge"} & set(names)
+        if column is None and plain:
             gold = "label"
         if gold not in names:
             expected = "the reference labels, or --gold-column to name the column that holds them"

@@ -169,9 +169,13 @@ def agree(
     from interjudge.agreement.analysis import build
     from interjudge.agreement.measure import agree as measure
     from interjudge.agreement.require import parse_require
-    from interjudge.datasets.write import write_text
+    from interjudge.datasets.write import check_target, write_text
+    from interjudge.reports.escape import json_text
     from interjudge.reports.terminal import render_agreement
 
+    inputs = opt.inputs_of(verdicts, outputs, reference)
+    if json is not None:
+        check_target(json, inputs=inputs, table=False)
     requirements = [parse_require(text) for text in require or ()]
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
     sampling = opt.sampling_of(replicates, seed, confidence)
@@ -180,9 +184,10 @@ def agree(
         loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns, judge)
     with screen.working("measuring", quiet=quiet):
         panel = build(spec, loaded, columns=by or (), cluster=cluster)
+        opt.refuse_silent(reference, panel)
         answer = measure(panel, by=by or (), sampling=sampling)
     if json is not None:
-        write_text(answer.model_dump_json(indent=2) + "\n", json)
+        write_text(json_text(answer.model_dump_json(indent=2)) + "\n", json, inputs=inputs)
     console = screen.console(stderr=json == "-")
     if not quiet:
         render_agreement(answer, console)
@@ -201,11 +206,13 @@ def flag(
     items: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row an item: consensus, p_consensus_wrong, entropy.")
     ] = None,
-    gold: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Labels taken as true (item_id, gold): they decide their items.")
-    ] = None,
     judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
+    outputs: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The outputs: prompt, response, model, category join the flags.")
+    ] = None,
+    reference: opt.Gold = None,
+    gold_column: opt.ReferenceColumn = None,
     construct: opt.Construct = None,
     labels: opt.Labels = None,
     map_: opt.Maps = None,
@@ -217,24 +224,27 @@ def flag(
     """Which verdicts cannot be trusted: a probability and reasons for each."""
     from interjudge.agreement.analysis import build
     from interjudge.agreement.flags import flag as find
-    from interjudge.cli_tables import print_flags
-    from interjudge.datasets.write import check_target, write_table
+    from interjudge.cli_tables import print_flags, print_suspects
+    from interjudge.datasets.outputs import joined
+    from interjudge.datasets.write import check_targets, write_table
 
-    inputs = [*verdicts, *([gold] if gold else [])]
-    for target in (out, items):
-        if target is not None:
-            check_target(target, inputs=inputs)
+    inputs = opt.inputs_of(verdicts, outputs, reference)
+    check_targets([out, *([items] if items is not None else [])], inputs=inputs)
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, None, gold, columns=(), judges=judge)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns=(), judges=judge)
     with screen.working("flagging", quiet=quiet):
         panel = build(spec, loaded)
+        opt.refuse_silent(reference, panel)
         found = find(panel, loaded.verdicts, threshold=at)
-    write_table(found.verdicts, out, inputs=inputs)
+    flags = found.verdicts if loaded.outputs is None else joined(found.verdicts, loaded.outputs)
+    write_table(flags, out, inputs=inputs)
     if items is not None:
         write_table(found.items, items, inputs=inputs)
     if not quiet:
-        print_flags(found.summary, screen.console())
+        console = screen.console(stderr="-" in (out, items))
+        print_flags(found.summary, console)
+        print_suspects(found.verdicts, console)
 
 
 @app.command(epilog="Example: `interjudge report verdicts.parquet --outputs outputs.jsonl --out report`")
@@ -261,16 +271,19 @@ def report(
     quiet: opt.Quiet = False,
 ) -> None:
     """Everything on one page: report.md, report.json, flags.parquet."""
-    from interjudge.pipeline import make_report
+    from interjudge.pipeline import check_folder, make_report
     from interjudge.reports.terminal import render_terminal
 
+    inputs = opt.inputs_of(verdicts, outputs, reference)
+    check_folder(out, inputs=inputs)
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
     with screen.working("reading", quiet=quiet):
         loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, judges=judge)
     with screen.working("analysing", quiet=quiet):
         made, written = make_report(
             loaded, out, questions=[spec] if spec.said else [], by=by or (), cluster=cluster,
-            sampling=opt.sampling_of(replicates, seed, confidence), title=title,
+            sampling=opt.sampling_of(replicates, seed, confidence), title=title, inputs=inputs,
+            options=opt.choice_of(judge, judge_columns, reference, gold_column),
         )  # fmt: skip
     if not quiet:
         render_terminal(made, screen.console())

@@ -12,9 +12,11 @@ from interjudge.errors import InputError, choices, did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
+    from pydantic import JsonValue
 
     from interjudge.agreement.analysis import QuestionSpec, Tables
     from interjudge.agreement.measure import Sampling
+    from interjudge.agreement.panel import Panel
 
 _QUESTION = "What is compared"
 _SAMPLING = "Intervals"
@@ -27,8 +29,10 @@ Verdicts = Annotated[
     ),
 ]
 JudgeColumns = Annotated[
-    str | None,
-    typer.Option("--judge-columns", metavar="A,B,C", help="The files are wide: these columns are the judges."),
+    list[str] | None,
+    typer.Option(
+        "--judge-columns", metavar="A,B,C", help="The files are wide: these columns are the judges. Repeatable."
+    ),
 ]
 Judges = Annotated[
     list[str] | None,
@@ -45,6 +49,16 @@ Reference = Annotated[
         "-r",
         metavar="R",
         help="Labels taken as true: a judge, a column, or a file with item_id and gold.",
+    ),
+]
+Gold = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        "-r",
+        "--gold",
+        metavar="R",
+        help="Labels taken as true: a judge, a column, or a file with item_id and gold. They decide their items.",
     ),
 ]
 ReferenceColumn = Annotated[
@@ -119,6 +133,11 @@ def split_names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip().replace("\0", ",") for part in marked.split(",") if part.strip())
 
 
+def _all_names(texts: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of an option that may be repeated, each time with several names."""
+    return tuple(name for text in texts or () for name in split_names(text))
+
+
 def thresholds_of(texts: Sequence[str] | None) -> dict[str, float]:
     """`["judge=0.5"]` -> `{"judge": 0.5}`."""
     out = {}
@@ -163,7 +182,7 @@ def sampling_of(replicates: int, seed: int, confidence: float) -> Sampling:
 
 def load(
     verdicts: Sequence[str],
-    judge_columns: str | None = None,
+    judge_columns: Sequence[str] | None = None,
     outputs: str | None = None,
     reference: str | None = None,
     gold_column: str | None = None,
@@ -180,7 +199,7 @@ def load(
         columns = [name for name in columns if whole is None or name not in whole.columns]
         if reference is not None and not Path(reference).exists():
             columns = None  # it may be one of the columns
-    table = read_verdicts(verdicts, judge_columns=split_names(judge_columns), columns=columns)
+    table = read_verdicts(verdicts, judge_columns=_all_names(judge_columns), columns=columns)
     if judges:
         table = _only(table, judges, reference)
     gold = _reference(reference, gold_column, table, whole)
@@ -191,6 +210,34 @@ def load(
     if reference and gold is not None and not isinstance(gold, str) and Path(reference).exists():
         sources.append((reference, gold.height))
     return Tables(table, whole, gold, name, tuple(sources))
+
+
+def inputs_of(verdicts: Sequence[str], *others: str | None) -> list[str]:
+    """All that a command was given to read; what is no file (a judge's name) does no harm here."""
+    return [*verdicts, *(other for other in others if other)]
+
+
+def choice_of(
+    judges: Sequence[str] | None, judge_columns: Sequence[str] | None, reference: str | None, gold_column: str | None
+) -> dict[str, JsonValue]:
+    """What decided which verdicts and labels were read, as a report's provenance tells it (no folders)."""
+    file = reference is not None and Path(reference).exists()
+    return {
+        "judge": list(judges or ()),
+        "judge_columns": list(_all_names(judge_columns)),
+        "reference": Path(reference).name if reference is not None and file else reference,
+        "gold_column": gold_column,
+    }
+
+
+def refuse_silent(reference: str | None, panel: Panel) -> None:
+    """Raise `InputError` where a reference was given that says nothing of the panel's question."""
+    if reference is not None and panel.gold is None:
+        raise InputError(
+            f"says nothing of {panel.question.construct!r}, the construct that is compared",
+            file=reference,
+            expected="labels of that construct (and its name where there is a column `criterion`), or a --map",
+        )
 
 
 def _only(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) -> pl.DataFrame:

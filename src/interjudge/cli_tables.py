@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interjudge.judges.registry import Described, Listed
 
 _MANY_LABELS = 4
+_SUSPECTS = 5
 
 
 def print_scores(verdicts: pl.DataFrame, console: Console) -> None:
@@ -68,6 +69,32 @@ def print_flags(summary: FlagSummary, console: Console) -> None:
     )
     notes = (f"flagged: p_wrong >= {summary.threshold:g} ({summary.model}), or no usable verdict",)
     print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, notes), console)
+
+
+def print_suspects(verdicts: pl.DataFrame, console: Console) -> None:
+    """The verdicts that are most likely wrong, highest `p_wrong` first."""
+    top = verdicts.drop_nulls("p_wrong").sort(
+        ["p_wrong", "item_id", "judge"], descending=[True, False, False], maintain_order=True
+    )
+    rows = tuple(
+        (
+            Cell(row["item_id"]),
+            Cell(row["judge"]),
+            Cell(row["label"]),
+            Cell(f"{row['p_wrong']:.2f}"),
+            Cell("; ".join(row["reasons"])),
+        )
+        for row in top.head(_SUSPECTS).iter_rows(named=True)
+    )
+    columns = (
+        Column("item", "left", name=True),
+        Column("judge", "left", name=True),
+        Column("label", "left", name=True),
+        Column("p_wrong"),
+        Column("reasons", "left", rank=1),
+    )
+    if rows:
+        print_table(Table("Most likely wrong", columns, rows).without_empty(), console)
 
 
 def print_judges(listing: Sequence[Listed], console: Console) -> None:

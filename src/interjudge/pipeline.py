@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import polars as pl
 from pydantic import JsonValue
 
 from interjudge.agreement.analysis import Analysis, QuestionSpec, Tables, analyse
 from interjudge.agreement.measure import Sampling
 from interjudge.agreement.question import parse_map
-from interjudge.datasets.write import write_table
+from interjudge.datasets.source import READ_ERRORS, SQLITE_MAGIC
+from interjudge.datasets.write import check_targets, write_table
 from interjudge.errors import InputError
 from interjudge.judges.registry import get_judge
 from interjudge.judges.runner import score
 from interjudge.reports.report import DEFAULT_TITLE, InputFile, JudgeUsed, Provenance, Report, Run, build_report
-from interjudge.reports.write import write_report
+from interjudge.reports.write import FLAGS_NAME, JSON_NAME, MARKDOWN_NAME, write_report
 
 # Every judge that runs without a model, a key or a network.
 OFFLINE_JUDGES: Final = ("keyword:default", "keyword:prefix", "keyword:first-sentence", "coherence:heuristic")
 
-_SQLITE: Final = b"SQLite format 3\0"
+ITEMS_NAME: Final = "items.parquet"
+OUTPUTS_NAME: Final = "outputs.parquet"
 
 # The demo's questions: what each judge was made for, and what many papers use refusal detectors for.
 _DEMO_QUESTIONS: Final = (
@@ -47,17 +50,32 @@ def make_report(
     sampling: Sampling | None = None,
     title: str | None = None,
     live: Sequence[str] = (),
+    inputs: Sequence[str | Path] = (),
+    options: Mapping[str, JsonValue] | None = None,
 ) -> tuple[Report, list[Path]]:
     """Analyse and write `report.json`, `report.md`, `flags.parquet`, `items.parquet` into the folder `out`.
 
-    `live`: the judges that were asked just now; the others' verdicts were read. Returns the report and the
-    paths written.
+    Parameters
+    ----------
+    live : the judges that were asked just now; the others' verdicts were read.
+    inputs : files that must not be written over, besides `tables.sources`.
+    options : what else decided the figures (which judges were read, say), for the report's provenance.
+
+    Returns the report and the paths written.
+
+    Raises
+    ------
+    InputError : before anything is analysed, where a file of the report is an input.
     """
     started = time.monotonic()
+    inputs = [*inputs, *(path for path, _ in tables.sources)]
+    check_folder(out, inputs=inputs)
     out = folder(out)
     sampling = sampling or Sampling()
     analysis = analyse(tables, questions=questions, by=by, cluster=cluster, sampling=sampling)
-    options: dict[str, JsonValue] = {
+    said: dict[str, JsonValue] = {
+        **(options or {}),
+        "questions": [_said(spec) for spec in questions],
         "by": list(by),
         "cluster": cluster,
         "replicates": sampling.replicates,
@@ -67,16 +85,23 @@ def make_report(
         inputs=[_described(path, rows) for path, rows in tables.sources],
         judges=_judges_used(analysis, live),
         seed=sampling.seed,
-        options={name: value for name, value in options.items() if value},
+        options={name: value for name, value in said.items() if value or value == 0},
         run=Run(
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             duration_s=round(time.monotonic() - started, 3),
         ),
     )
     report = build_report(analysis.questions, provenance=provenance, title=title or DEFAULT_TITLE)
-    paths = write_report(report, out, flags=analysis.flags)
-    write_table(analysis.items, out / "items.parquet")
-    return report, [*paths, out / "items.parquet"]
+    paths = write_report(report, out, flags=analysis.flags, inputs=inputs)
+    write_table(analysis.items, out / ITEMS_NAME, inputs=inputs)
+    return report, [*paths, out / ITEMS_NAME]
+
+
+def check_folder(out: Path, *, inputs: Sequence[str | Path]) -> None:
+    """Raise `InputError` where a file that `make_report` would write into `out` is one of `inputs`, or cannot be one."""
+    if out.exists():
+        folder(out)  # it may be a file
+    check_targets([out / name for name in (JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME)], inputs=inputs)
 
 
 def run_demo(
@@ -85,16 +110,18 @@ def run_demo(
     """Score the bundled outputs with `OFFLINE_JUDGES`, add stored verdicts, analyse, write everything to `out`."""
     from interjudge.datasets.demo import load_outputs, load_reference  # noqa: PLC0415 - only the demo needs them
 
-    out = folder(out)
     outputs, reference = load_outputs(), load_reference()
+    _refuse_foreign(out, outputs)
+    out = folder(out)
+    write_table(outputs, out / OUTPUTS_NAME)  # first: a run that was stopped may go on in this folder
     judges = [get_judge(spec) for spec in OFFLINE_JUDGES]
     verdicts = score(outputs, judges, store=out / "verdicts.db", progress=progress)
-    written = []
-    for table, name in ((outputs, "outputs.parquet"), (verdicts, "verdicts.parquet"), (reference, "reference.parquet")):
+    written = [out / OUTPUTS_NAME]
+    for table, name in ((verdicts, "verdicts.parquet"), (reference, "reference.parquet")):
         write_table(table, out / name)
         written.append(out / name)
     name = "the demo set's reference"
-    tables = Tables(verdicts, outputs, reference, name, sources=((str(out / "outputs.parquet"), outputs.height),))
+    tables = Tables(verdicts, outputs, reference, name, sources=((str(out / OUTPUTS_NAME), outputs.height),))
     report, paths = make_report(
         tables,
         out,
@@ -105,6 +132,33 @@ def run_demo(
         live=OFFLINE_JUDGES,
     )
     return report, [*paths, *written, out / "verdicts.db"]
+
+
+def _refuse_foreign(out: Path, outputs: pl.DataFrame) -> None:
+    """Raise `InputError` where `out` holds files, and not the demo's own outputs among them."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    try:
+        own = pl.read_parquet(out / OUTPUTS_NAME, glob=False).equals(outputs)
+    except READ_ERRORS:
+        own = False
+    if not own:
+        raise InputError(
+            "the folder is not empty and no demo made it", file=out, expected="another folder (--out), new or empty"
+        )
+
+
+def _said(spec: QuestionSpec) -> dict[str, JsonValue]:
+    """What the user said of a question, in the words of the command line."""
+    said: dict[str, JsonValue] = {
+        "construct": spec.construct,
+        "labels": list(spec.labels),
+        "positive": spec.positive,
+        "level": spec.level,
+        "map": [str(rule) for rule in spec.maps],
+        "threshold": dict(spec.thresholds),
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def folder(path: Path) -> Path:
@@ -124,12 +178,11 @@ def folder(path: Path) -> Path:
 
 
 def _described(path: str, rows: int | None) -> InputFile:
-    """A verdict store is not hashed: others may be writing to it."""
-    try:
-        with Path(path).open("rb") as file:
-            store = file.read(len(_SQLITE)) == _SQLITE
-    except OSError:  # standard input
-        store = True
+    """A verdict store is not hashed: others may be writing to it. Of a pipe nothing is left to read."""
+    if not Path(path).is_file():
+        return InputFile.of(path, rows, hashed=False)
+    with Path(path).open("rb") as file:
+        store = file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     return InputFile.of(path, rows, hashed=not store)
 
 
