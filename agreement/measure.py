@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
 from interjudge.agreement.crosscheck import Check, cross_check
-from interjudge.agreement.intervals import proportion
+from interjudge.agreement.intervals import label_rates
 from interjudge.agreement.pairwise import all_pairs, kappa_means
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Level
 from interjudge.agreement.reference import against_reference
-from interjudge.agreement.results import Agreement, JudgeResult, Pair, QuestionInfo, Slice
+from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Pair, QuestionInfo, Slice
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
 from interjudge.datasets.schema import STATUSES
 from interjudge.errors import InputError
@@ -125,13 +125,15 @@ def _judges(panel: Panel, sampling: Sampling) -> list[JudgeResult]:
         question = panel.question
         kappas = kappa_means(panel.codes, k)
         alphas = alpha_without(panel.codes, k, level=question.level, values=question.values)
-    return [_judge(panel, j, usable[:, j], kappas[j], alphas[j], sampling) for j in range(n)]
+    rates = label_rates(panel.codes, k, clusters=panel.clusters, confidence=sampling.confidence)
+    return [_judge(panel, j, int(usable[:, j].sum()), rates[j], kappas[j], alphas[j], sampling) for j in range(n)]
 
 
 def _judge(
     panel: Panel,
     j: int,
-    usable: NDArray[np.bool_],
+    n_ok: int,
+    rates: Sequence[Estimate],
     kappa: float | None,
     alpha: float | None,
     sampling: Sampling,
@@ -142,12 +144,7 @@ def _judge(
     not_ok = (*(s for s in STATUSES if s != "ok"), UNMAPPED)
     missing = {status: int(cells[CELL_STATUSES.index(status)]) for status in not_ok}
     missing = {status: n for status, n in missing.items() if n}
-    clusters = None if panel.clusters is None else panel.clusters[usable]
-    rate = {
-        label: proportion(code[usable] == v, clusters=clusters, confidence=sampling.confidence)
-        for v, label in enumerate(question.labels)
-    }
-    n_ok, n_missing = int(usable.sum()), sum(missing.values())
+    n_missing = sum(missing.values())
     bounds = None
     if question.positive_code is not None and n_ok + n_missing:
         hits = int((code == question.positive_code).sum())
@@ -159,7 +156,7 @@ def _judge(
         hash=judge.hash,
         n_ok=n_ok,
         missing=missing,
-        rate=rate,
+        rate=dict(zip(question.labels, rates, strict=True)),
         bounds=bounds,
         kappa_mean=kappa,
         alpha_without=alpha,
