@@ -20,7 +20,7 @@ from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges import coherence_measure as measure
 from interjudge.judges.base import Family, Judge
 from interjudge.judges.coherence_settings import Settings, Signal, settings
-from interjudge.judges.coherence_text import MAX_CHARS, Floats, chunks, read, tables
+from interjudge.judges.coherence_text import MAX_CHARS, Bools, Floats, chunks, read, tables
 from interjudge.judges.coherence_words import lexicon
 
 LABELS: Final = ("incoherent", "coherent")
@@ -112,7 +112,7 @@ def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rationales(values: pl.DataFrame, added: Floats, bad: np.ndarray, how: Settings) -> pl.Series:
+def _rationales(values: pl.DataFrame, added: Floats, bad: Bools, how: Settings) -> pl.Series:
     """What drove each incoherent verdict, in words; null for the others."""
     none = pl.repeat(None, len(bad), dtype=pl.String, eager=True)
     rows = np.flatnonzero(bad)

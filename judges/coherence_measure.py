@@ -218,7 +218,7 @@ def _other_language(spoken: Languages, asked: Languages, signal: Signal) -> Floa
 
 
 def _structure(shaped: pl.DataFrame, words: Ints, how: Settings) -> dict[str, Floats]:
-    """Code by characters; options (where there are few words beside them) and rows of tables (a quarter each) by lines."""
+    """Code by characters; options (where few words stand beside them) and a quarter of tables' rows by lines."""
     signal = how.signals
     seen = {name: shaped[name].to_numpy() for name in shaped.columns}
     options = np.where(words <= 8 * seen["option_lines"], seen["option_lines"], 0) + 0.25 * seen["table_lines"]

@@ -15,8 +15,10 @@ from polars.testing import assert_frame_equal
 
 from interjudge.datasets.schema import STATUS, VERDICT_COLUMNS, VERDICT_CORE
 from interjudge.errors import InputError
+from interjudge.judges.asking import PROBES
 from interjudge.judges.base import Judge
-from interjudge.judges.runner import PROBES, score, short_message
+from interjudge.judges.messages import short_message
+from interjudge.judges.runner import score
 from interjudge.judges.store import read_store
 
 PROVENANCE = ("latency_s", "created_at")
