@@ -22,7 +22,7 @@ _LEAST_TEXT = 20
 @dataclass(frozen=True)
 class Fitted:
     """`rows` hold what is printed in `columns` of `widths` cells; `heads` the lines of each header;
-    `dropped` the headers of the columns that did not fit."""
+    `dropped` the headers of the columns that did not fit; `notes` those of the table that apply at this width."""
 
     columns: tuple[Column, ...]
     heads: tuple[list[str], ...]
@@ -30,6 +30,7 @@ class Fitted:
     tones: tuple[tuple[Tone, ...], ...]
     widths: tuple[int, ...]
     dropped: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def fit(table: Table, width: int) -> Fitted:
@@ -99,7 +100,7 @@ def _made(table: Table, state: _State) -> Fitted:
     widths = tuple(max([content[c], *(cell_len(line) for line in heads[c])]) for c in range(len(keep)))
     tones = tuple(tuple(row[i].tone for i in keep) for row in table.rows)
     gone = tuple(shorten(table.columns[i].head, 40) for i in sorted(state.dropped) if table.columns[i].head)
-    return Fitted(columns, heads, rows, tones, widths, gone)
+    return Fitted(columns, heads, rows, tones, widths, gone, table.notes_beside(state.brief | state.dropped))
 
 
 def _cell(cell: Cell, column: Column, state: _State, brief: bool) -> str:

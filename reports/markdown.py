@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from interjudge.agreement.results import Agreement, QuestionResult
@@ -12,7 +12,7 @@ from interjudge.reports.report import Provenance, Report
 from interjudge.reports.sentences import opening
 from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import dispute, facts, finding_tables, section
+from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, finding_tables, section
 from interjudge.reports.wording import DASH, count
 
 ROWS: Final = 40
@@ -43,6 +43,7 @@ def _report(report: Report) -> Iterator[str]:
             yield from _table(table)
         yield from _disputed(question)
         yield from _facts(question.agreement)
+    yield from _conventions([question.agreement for question in report.questions])
     yield from _provenance(report.provenance)
 
 
@@ -66,9 +67,10 @@ def _table(table: Table) -> Iterator[str]:
         )
     if table.gap and table.gap[0] == len(table.rows):
         yield _more(table.columns, table.gap[1])
-    if table.notes:
+    notes = table.notes_beside({i for i, column in enumerate(table.columns) if brief and column.rank >= _BRIEF_FROM})
+    if notes:
         yield ""
-    for note in table.notes:
+    for note in notes:
         yield f"- {markdown_line(note)}"
 
 
@@ -106,6 +108,17 @@ def _facts(agreement: Agreement) -> Iterator[str]:
     if len(agreement.judges) > ROWS:
         yield ""
         yield f"… {count(len(agreement.judges) - ROWS)} more judges in report.json"
+
+
+def _conventions(agreements: Sequence[Agreement]) -> Iterator[str]:
+    found = conventions(agreements)
+    if not found:
+        return
+    yield ""
+    yield f"## {CONVENTIONS}"
+    yield ""
+    for term, text in found:
+        yield f"- {markdown_line(term)}: {markdown_cell(text)}"
 
 
 def _provenance(provenance: Provenance) -> Iterator[str]:

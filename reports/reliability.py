@@ -89,13 +89,14 @@ def band(alpha: Coefficient | None) -> Band:
 
 def _verdict(alpha: Coefficient | None, on: str) -> str:
     """The band in words."""
+    n = count(alpha.n if alpha else 0, "output")
     return {
         "undefined": f"How reliable the verdicts{on} are cannot be said: ",
         "no interval": f"How reliable the verdicts{on} are cannot be said without an interval: ",
         "firm": f"The verdicts{on} pass the customary bar for relying on them: ",
         "tentative or more": f"By custom the verdicts{on} are good for tentative conclusions, not surely for more: ",
         "tentative": f"By custom the verdicts{on} are good for tentative conclusions only: ",
-        "too wide": f"How reliable the verdicts{on} are cannot be said from {count(alpha.n if alpha else 0, 'output')}: ",
+        "too wide": f"How reliable the verdicts{on} are cannot be said from {n}: ",
         "unsure": f"The verdicts{on} do not surely reach the customary limit even for tentative conclusions: ",
         "below": f"The verdicts{on} {_chance(alpha)}fall below the customary limit even for tentative conclusions: ",
     }[band(alpha)]

@@ -35,6 +35,8 @@ from interjudge.reports.wording import (
 
 # A judge flagged this many times as often as verdicts are on the whole is named.
 _STANDS_OUT: Final = 1.1
+# The reason that only flags made with a reference give (agreement/flags.py).
+_KNOWS_REFERENCE: Final = "contradicts the reference"
 
 
 def opening(question: QuestionResult) -> tuple[str, ...]:
@@ -176,7 +178,7 @@ def flagged(flags: FlagSummary | None, a: Agreement) -> str:
             parts.append(f"most often those of {quote(judge)} ({percent(part)} of its verdicts)")
     if alone:
         return f"With one judge only a verdict that is not usable can be flagged: {'; '.join(parts)}."
-    if a.question.reference is not None:
+    if a.question.reference is not None and _KNOWS_REFERENCE not in flags.by_reason:
         parts[-1] += ". The flags do not use the reference: they show who differs from the other judges"
     return "; ".join(parts) + "."
 

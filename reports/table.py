@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeVar
 
@@ -38,7 +38,8 @@ class Column:
 class Table:
     """Title, columns, rows of as many cells, notes. Texts are as they are in the data: the writer escapes them.
 
-    `gap` is (index, n): n rows that are not shown belong between rows index - 1 and index.
+    `gap` is (index, n): n rows that are not shown belong between rows index - 1 and index. `brackets` is one note
+    more where cells are shown in full.
     """
 
     title: str
@@ -46,6 +47,12 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     gap: tuple[int, int] | None = None
+    brackets: str = ""
+
+    def notes_beside(self, shortened: Collection[int]) -> tuple[str, ...]:
+        """The notes when the columns at these places are shortened or left out."""
+        full = any(cell.brief is not None for row in self.rows for i, cell in enumerate(row) if i not in shortened)
+        return (*self.notes, self.brackets) if self.brackets and full else self.notes
 
     def without_empty(self) -> Table:
         """Without the columns in which no row has anything to say."""

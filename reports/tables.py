@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Measures, Pair, Slice
+from interjudge.agreement.results import Agreement, Coefficient, Estimate, JudgeResult, Measures, Pair, Slice
 from interjudge.reports.reliability import headline
 from interjudge.reports.table import Cell, Column, Dashes, Table, descending, ends, first
 from interjudge.reports.trust import FEW, enough, measured, ranking_measure
@@ -44,22 +44,31 @@ def agreement_tables(a: Agreement, limit: int) -> tuple[Table, ...]:
 
 def coefficients(a: Agreement) -> Table:
     dashes = Dashes()
-    raw, _ = headline(a, a.question.level)
-    ordered = sorted(a.coefficients, key=lambda c: c is not raw)
     rows = tuple(
         (
             Cell(coefficient_name(c)),
             dashes.cell(c, coefficient_name(c), rate=c.name == "percent_agreement"),
             Cell(count(c.n)),
         )
-        for c in ordered
+        for c in _raw_first(a)
     )
-    methods: dict[str, dict[str, None]] = {}
-    for c in ordered:  # the names say which weights or level; the method is the same
-        methods.setdefault(_WEIGHTS.sub("", c.method), {})[coefficient_name(c).split(",")[0]] = None
-    notes = tuple(f"{', '.join(of)}: {method}" for method, of in methods.items() if method)
     columns = (Column("coefficient", "left"), Column(f"value {_share(a)}"), Column("n"))
-    return Table("Agreement of the whole panel", columns, rows, dashes.notes() + notes)
+    return Table("Agreement of the whole panel", columns, rows, dashes.notes())
+
+
+def methods(a: Agreement) -> tuple[str, ...]:
+    """How each coefficient of the whole panel is made, those made alike together."""
+    found: dict[str, dict[str, None]] = {}
+    for c in (
+        c for c in _raw_first(a) if c.value is not None
+    ):  # the names say which weights or level; the method is the same
+        found.setdefault(_WEIGHTS.sub("", c.method), {})[coefficient_name(c).split(",")[0]] = None
+    return tuple(f"{', '.join(of)}: {method}" for method, of in found.items() if method)
+
+
+def _raw_first(a: Agreement) -> list[Coefficient]:
+    raw, _ = headline(a, a.question.level)
+    return sorted(a.coefficients, key=lambda c: c is not raw)
 
 
 def _share(a: Agreement) -> str:
@@ -123,7 +132,7 @@ def judges(a: Agreement, limit: int) -> Table:
         Column(f"says {quote(positive, 20)} {_share(a)}" if positive is not None else "", rank=2),
         Column("bounds", rank=4),
         Column("mean kappa", rank=2),
-        Column("alpha without", rank=3),
+        Column("alpha without it", rank=3),
     )
     if any(j.bounds and j.missing for j in shown):
         notes = (*notes, "bounds: the rate if every missing verdict had said the other label, or this one")

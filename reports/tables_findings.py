@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from interjudge.agreement.results import Agreement, Comparison, Conclusions, DisputedOutput, FlagSummary, QuestionResult
 from interjudge.datasets.schema import NO_CONSTRUCT
 from interjudge.reports.escape import excerpt, visible
 from interjudge.reports.sentences import extremes
 from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, first
-from interjudge.reports.tables import MAX_ACROSS, rate_range
+from interjudge.reports.tables import MAX_ACROSS, methods, rate_range
 from interjudge.reports.wording import count, names, number, percent, points, quote
+
+CONVENTIONS: Final = "How the figures are made"  # the heading over `conventions`
 
 _HOLDS: dict[str, tuple[str, Tone]] = {
     "clear": ("holds", "good"),
@@ -78,10 +81,11 @@ def comparisons(found: Conclusions, limit: int) -> Table:
         Column("conclusion", "left"),
     )
     notes = (
-        f"difference in the rate of {quote(found.label)}, first model minus second, in percentage points with "
-        "its interval, under the judge that sees the lowest and the one that sees the highest",
+        f"difference in the rate of {quote(found.label)}, first model minus second, in percentage points, under "
+        "the judge that sees the lowest and the one that sees the highest",
     )
-    return Table("Comparisons of models", columns, rows, notes, gap)
+    brackets = "in brackets: the interval of the difference"
+    return Table("Comparisons of models", columns, rows, notes, gap, brackets)
 
 
 def _comparison(c: Comparison) -> tuple[Cell, ...]:
@@ -163,9 +167,18 @@ def facts(a: Agreement) -> tuple[tuple[str, str], ...]:
         ("Thresholds", ", ".join(f"{quote(judge)} from {at:g}" for judge, at in q.thresholds.items())),
         ("Reference", quote(q.reference) if q.reference is not None else "none"),
         ("Sampling unit", f"{a.unit}; {a.replicates:,} bootstrap replicates, seed {a.seed}"),
-        *(("Convention", text) for text in a.conventions),
     )
     return tuple((term, text) for term, text in known if text)
+
+
+def conventions(agreements: Sequence[Agreement]) -> tuple[tuple[str, str], ...]:
+    """Conventions and methods of the first question, and of the others only what differs, under their names."""
+    said: dict[tuple[str, str], str] = {}
+    for i, a in enumerate(agreements):
+        for entry in (*(("Convention", text) for text in a.conventions), *(("Method", text) for text in methods(a))):
+            said.setdefault(entry, f" ({visible(a.question.name, 80)})" if i else "")
+    ordered = sorted(said.items(), key=lambda entry: (bool(entry[1]), entry[0][0]))
+    return tuple((f"{term}{where}", text) for (term, text), where in ordered)
 
 
 def _question(a: Agreement) -> str:

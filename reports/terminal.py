@@ -16,10 +16,11 @@ from interjudge.reports.report import Provenance, Report
 from interjudge.reports.sentences import agreement_sentences, opening
 from interjudge.reports.table import Table, Tone
 from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import dispute, facts, finding_tables, section
+from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, finding_tables, section
 from interjudge.reports.wording import count
 
 ROWS: Final = 12
+_FIRST_TABLES: Final = 3
 _DISPUTED: Final = 3
 _READABLE: Final = 100  # a sentence is not set wider than this
 # Our own signs where the encoding has none.
@@ -27,18 +28,26 @@ _PLAIN: Final = str.maketrans("•“”—…─", '*""-.-')
 _STYLES: Final[dict[Tone, str]] = {"": "", "good": "green", "warn": "bold yellow"}
 
 
-def render_terminal(report: Report, console: Console) -> None:
-    """The whole report: the answer, then for each question its tables and what is most in dispute."""
+def render_terminal(report: Report, console: Console, *, full: bool = True) -> None:
+    """The report: the answer, then for each question its tables and what is most in dispute.
+
+    Without `full`, the sentences and the first tables alone: what a reader takes in without scrolling back.
+    """
     _heading(report.title, console)
     _bullets(report.summary, console)
     for question in report.questions:
         if len(report.questions) > 1:
             _heading(section(question.agreement), console)
             _bullets(opening(question), console)
-        for table in (*agreement_tables(question.agreement, ROWS), *finding_tables(question, ROWS)):
+        tables = agreement_tables(question.agreement, ROWS)
+        for table in (*tables, *finding_tables(question, ROWS)) if full else tables[:_FIRST_TABLES]:
             print_table(table, console, "in report.json")
-        _disputed(question, console)
-        _facts(question.agreement, console)
+        if full:
+            _disputed(question, console)
+            _facts(question.agreement, console)
+    if not full:
+        return
+    _conventions([question.agreement for question in report.questions], console)
     _provenance(report.provenance, console)
 
 
@@ -48,6 +57,7 @@ def render_agreement(agreement: Agreement, console: Console) -> None:
     for table in agreement_tables(agreement, ROWS):
         print_table(table, console, "with --json FILE")
     _facts(agreement, console)
+    _conventions([agreement], console)
 
 
 def print_text(text: str, console: Console, *, indent: int = 0, style: str = "") -> None:
@@ -86,7 +96,7 @@ def print_table(table: Table, console: Console, where: str = "not shown") -> Non
         console.print(cells, no_wrap=True, overflow="ellipsis", crop=True)
     if table.gap and table.gap[0] == len(fitted.rows):
         _more(table.gap[1], where, console)
-    notes = list(table.notes)
+    notes = list(fitted.notes)
     if fitted.dropped:
         notes.append(f"not at this width: {', '.join(fitted.dropped)}")
     for note in notes:
@@ -125,6 +135,14 @@ def _facts(agreement: Agreement, console: Console) -> None:
     _heading("What the figures rest on", console)
     for term, text in facts(agreement):
         _hanging(f"{term}: ", terminal(text), console, "dim")
+
+
+def _conventions(agreements: Sequence[Agreement], console: Console) -> None:
+    found = conventions(agreements)
+    if found:
+        _heading(CONVENTIONS, console)
+    for term, text in found:
+        _hanging(f"{terminal(term)}: ", terminal(text), console, "dim")
 
 
 def _provenance(provenance: Provenance, console: Console) -> None:

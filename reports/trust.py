@@ -19,6 +19,8 @@ _APART: Final = 0.05
 # Judges whose numbers of outputs differ by more than this share are not compared on the same outputs.
 _SAME_ITEMS: Final = 0.9
 
+_GUESSING: Final = "shown to be better than guessing against the reference"
+
 Standing = Literal["same", "touch", "apart"]
 
 
@@ -60,10 +62,11 @@ def standing(best: Estimate, other: Estimate) -> Standing:
 
 def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
     measure = ranking_measure(a.judges)
-    everyone = [(e, j) for j in a.judges if (e := measured(j, measure))]
+    everyone = [] if one_label(a) else [(e, j) for j in a.judges if (e := measured(j, measure))]
     found = [(e, j) for e, j in everyone if e.n >= enough(a.judges)] or everyone
     if not found:
-        return (f"No judge can be held against the reference {quote(reference)}: {_why_not(a.judges, measure)}.",)
+        why = one_label(a) or _why_not(a.judges, measure)
+        return (f"No judge can be held against the reference {quote(reference)}: {why}.",)
     found.sort(key=lambda entry: -(entry[0].value or 0))
     automatic = [(e, j) for e, j in found if j.kind != "human"]
     head = f"Against the reference {quote(reference)}, {_ranking(found, measure, a)}"
@@ -75,13 +78,14 @@ def _against_reference(a: Agreement, reference: str) -> tuple[str, ...]:
         head = f"Of the judges that are not human, {_ranking(automatic, measure, a)}"
         if len(automatic) == 1:
             only = automatic[0][1]
-            described = _described(only, measure, a.question.positive)
+            described = _described(only, measure, a)
             head = f"The only judge that is not human, {quote(only.judge)}, has {described}."
-    estimate, best = (automatic or found)[0]
+    rivals = automatic or found
+    best = rivals[0][1]
     more = (
-        *_specialists(a, [j for _, j in automatic or found], best),
+        *_specialists(a, [j for _, j in rivals], best),
         *_weak_spot(a, best),
-        *_guessing(estimate, best),
+        *_guessing(rivals, measure, "None" if len(rivals) == len(found) else "None of these"),
         *_few(a, everyone, found),
     )
     return (*told, " ".join([head, *more]))
@@ -94,24 +98,36 @@ def trust_in_short(a: Agreement) -> str:
     measure = ranking_measure(a.judges)
     known = [(e, j) for j in a.judges if (e := measured(j, measure)) and e.n >= enough(a.judges)]
     found = [(e, j) for e, j in known if j.kind != "human"] or known
-    if not found:
+    if not found or one_label(a):
         return "no judge can be ranked against the reference"
     best, judge = max(found, key=lambda entry: entry[0].value or 0)
     same = [j.judge for e, j in found if j is not judge and standing(best, e) == "same"]
     short = "J" if measure == "youden_j" else "kappa"
+    if may_guess(judge, measure):
+        if len(found) < 2 or not all(may_guess(j, measure) for _, j in found):
+            return f"{quote(judge.judge)} is not {_GUESSING} ({short} {figure(best)})"
+        none = "none" if len(found) == len(known) else "none of those that are not human"
+        return f"{none} is {_GUESSING} (the highest {short}: {quote(judge.judge)} {figure(best)})"
     told = f", not to be told apart from {names(same, 2)}" if same else ""
     return f"closest to the reference {quote(judge.judge)} ({short} {figure(best)}{told})"
 
 
 def _ranking(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str, a: Agreement) -> str:
     best = ranked[0][1]
-    described = _described(best, measure, a.question.positive)
+    described = _described(best, measure, a)
     if len(ranked) == 1:
         return f"{quote(best.judge)} has {described}."
     return f"{quote(best.judge)} comes closest: {described}. {_others(ranked, measure)}"
 
 
-def _described(judge: JudgeResult, measure: str, positive: str | None) -> str:
+def _described(judge: JudgeResult, measure: str, a: Agreement) -> str:
+    """The judge's figures, and on how many outputs they rest where those are not all."""
+    estimate = measured(judge, measure)
+    part = "" if estimate is None or estimate.n >= a.n_items else f", on {estimate.n:,} of {count(a.n_items, 'output')}"
+    return _figures(judge, measure, a.question.positive) + part
+
+
+def _figures(judge: JudgeResult, measure: str, positive: str | None) -> str:
     kappa = measured(judge, "cohen_kappa")
     kappa_words = f"Cohen's kappa {figure(kappa)}" if kappa else "Cohen's kappa undefined"
     j, hits, rejects = (measured(judge, name) for name in ("youden_j", "sensitivity", "specificity"))
@@ -184,10 +200,34 @@ def _weak_spot(a: Agreement, best: JudgeResult) -> tuple[str, ...]:
     return (f"Where {quote(part.by)} is {quote(part.value)}, {quote(best.judge)} has a kappa of only {figure(kappa)}.",)
 
 
-def _guessing(estimate: Estimate, best: JudgeResult) -> tuple[str, ...]:
-    if estimate.ci_low is None or estimate.ci_low > 0:
+def may_guess(judge: JudgeResult, measure: str) -> bool:
+    """Whether the intervals leave open that the judge does no better than guessing.
+
+    A bootstrap of J cannot make a miss where the judge made none, so J is also read with the sensitivity, and
+    with the specificity, at the lower end of its interval.
+    """
+    estimate = measured(judge, measure)
+    if estimate is None or estimate.ci_low is None:
+        return False
+    if estimate.ci_low <= 0:
+        return True
+    hits, rejects = measured(judge, "sensitivity"), measured(judge, "specificity")
+    if measure != "youden_j" or hits is None or rejects is None:
+        return False
+    sides = ((hits.ci_low, rejects.value), (rejects.ci_low, hits.value))
+    return any(low is not None and other is not None and low + other <= 1 for low, other in sides)
+
+
+def _guessing(ranked: Sequence[tuple[Estimate, JudgeResult]], measure: str, none: str) -> tuple[str, ...]:
+    best = ranked[0][1]
+    if not may_guess(best, measure):
         return ()
-    return (f"Even {quote(best.judge)} cannot be told from guessing: its interval reaches 0.",)
+    everyone = len(ranked) > 1 and all(may_guess(j, measure) for _, j in ranked)
+    weak = ranked if everyone else ranked[:1]
+    why = "the intervals reach 0" if everyone else "its interval reaches 0"
+    if any(e.ci_low is not None and e.ci_low > 0 for e, _ in weak):
+        why += ", or J would with sensitivity or specificity at the lower end of its own"
+    return (f"{none} is {_GUESSING}: {why}." if everyone else f"{quote(best.judge)} is not {_GUESSING}: {why}.",)
 
 
 def _few(a: Agreement, everyone: Sequence[object], ranked: Sequence[object]) -> tuple[str, ...]:
@@ -200,6 +240,33 @@ def _few(a: Agreement, everyone: Sequence[object], ranked: Sequence[object]) -> 
     if len(a.judges) > len(everyone):
         said.append(f"{count(len(a.judges) - len(everyone), 'judge')} without a defined value")
     return (f"Not ranked: {', '.join(said)}.",) if said else ()
+
+
+def one_label(a: Agreement) -> str:
+    """That the reference has one label only, and which where the records tell; empty where it has more.
+
+    Such a reference leaves Youden's J undefined, and a kappa that stands beside it is 0 by construction.
+    """
+    positive = a.question.positive
+    found = [(e, j) for j in a.judges if (e := j.cohen_kappa if positive is None else j.youden_j) is not None]
+    single = [j for e, j in found if "one category" in (e.undefined or "")]
+    if not single or any(e.value is not None for e, _ in found):
+        return ""
+    known = {label for j in single for label in _only_label(j, a)}
+    if len(known) == 1:
+        return f"it has one label only on the outputs it covers, {quote(known.pop())}"
+    return "it has one label only on the outputs it covers"
+
+
+def _only_label(judge: JudgeResult, a: Agreement) -> Iterator[str]:
+    """The one label of the reference beside this judge, where its figures tell."""
+    positive, labels = a.question.positive, a.question.labels
+    if positive is None:  # kappa has one category: judge and reference say the same
+        yield from (label for label, rate in judge.rate.items() if rate.value == 1)
+    elif measured(judge, "sensitivity"):
+        yield positive
+    elif measured(judge, "specificity") and len(labels) == 2:
+        yield from (label for label in labels if label != positive)
 
 
 def _why_not(judges: Sequence[JudgeResult], measure: str) -> str:

@@ -67,6 +67,7 @@ def _options(
 def demo(
     out: Annotated[Path, typer.Option(help="Where the report and the tables go.")] = Path("interjudge-demo"),
     seed: opt.Seed = 0,
+    full: opt.Full = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Score the bundled outputs with every judge that runs offline, analyse, report."""
@@ -76,7 +77,7 @@ def demo(
     with screen.bars(quiet) as progress:
         report, written = run_demo(out, seed=seed, progress=progress)
     if not quiet:
-        render_terminal(report, screen.console())
+        render_terminal(report, screen.console(), full=full)
     _wrote(written)
 
 
@@ -268,6 +269,7 @@ def report(
     seed: opt.Seed = 0,
     confidence: opt.Confidence = 0.95,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    full: opt.Full = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Everything on one page: report.md, report.json, flags.parquet."""
@@ -286,7 +288,7 @@ def report(
             options=opt.choice_of(judge, judge_columns, reference, gold_column),
         )  # fmt: skip
     if not quiet:
-        render_terminal(made, screen.console())
+        render_terminal(made, screen.console(), full=full)
     _wrote(written)
 
 

@@ -118,6 +118,9 @@ By = Annotated[
     list[str] | None, typer.Option("--by", metavar="COL", help="The same figures for each value. Repeatable.")
 ]
 JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the figures here; - is stdout.")]
+Full = Annotated[
+    bool, typer.Option("--full", help="Print every table and the outputs most in dispute, as in report.md.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 MaxMissing = Annotated[
     float | None,

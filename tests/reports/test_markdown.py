@@ -66,6 +66,7 @@ def test_sections_stand_in_order(make: Any) -> None:
         "Flagged verdicts by judge",
         "Outputs most in dispute",
         "What the figures rest on",
+        "How the figures are made",
         "Where this comes from",
     ]
 

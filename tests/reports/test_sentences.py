@@ -40,6 +40,13 @@ def test_the_first_sentence_is_the_answer_with_both_coefficients_and_the_band(ma
         ((0.667, 0.667, 0.7), "good for tentative conclusions only"),
         ((0.666, 0.6, 0.6665), "fall below the customary limit even for tentative conclusions"),
         ((-0.1, -0.2, -0.05), "are no better than chance and fall below"),
+        # the lower limit of the interval decides, not the value
+        ((0.0, -0.1, 0.1), "cannot be told from chance and fall below"),
+        ((0.847, 0.771, 0.919), "good for tentative conclusions, not surely for more"),
+        ((0.7, 0.6, 0.75), "do not surely reach the customary limit even for tentative conclusions"),
+        ((0.6, 0.5, 0.7), "do not surely reach the customary limit even for tentative conclusions"),
+        ((1.0, -0.315, 1.0), "How reliable the verdicts on “refusal” are cannot be said from 100 outputs"),
+        ((1.0, None, None), "How reliable the verdicts on “refusal” are cannot be said without an interval"),
     ],
 )
 def test_alpha_is_placed_among_the_stated_limits(make: Any, alpha: Any, words: str) -> None:
@@ -49,8 +56,8 @@ def test_alpha_is_placed_among_the_stated_limits(make: Any, alpha: Any, words: s
 @pytest.mark.parametrize(
     ("alpha", "reach"),
     [
-        ((0.82, 0.78, 0.86), "reaches below .800"),
-        ((0.82, 0.6, 0.86), "reaches below .800 and below .667"),
+        ((0.82, 0.78, 0.86), "alpha is .820, but its 95 % interval [.780, .860] reaches below .800 (limits"),
+        ((0.82, 0.6, 0.86), "reaches below .667"),
         ((0.7, 0.6, 0.85), "reaches below .667 and above .800"),
         ((0.6, 0.5, 0.7), "reaches above .667"),
     ],
@@ -64,6 +71,11 @@ def test_raw_agreement_coefficient_and_marginals_stand_together(make: Any) -> No
     assert "85.0 %" in said
     assert ".700" in said
     assert "say “refusal” of 30.0 % (“alpha”) to 50.0 % (“gamma”)" in said
+
+
+def test_judges_with_the_same_rate_are_said_to_have_it_all(make: Any) -> None:
+    said = text(make, make.agreement((make.judge("a", 0.3), make.judge("b", 0.3001))))
+    assert "The judges all say “refusal” of 30.0 % of the outputs." in said
 
 
 def test_high_agreement_beside_alpha_near_zero_is_explained_by_prevalence(make: Any) -> None:
@@ -195,8 +207,39 @@ def test_another_judge_may_be_better_at_one_side(make: Any) -> None:
 
 
 def test_a_judge_no_better_than_guessing_is_said_to_be(make: Any) -> None:
-    said = with_reference(make, make.referenced("a", 0.01), make.referenced("b", -0.5))
-    assert "Even “a” cannot be told from guessing" in said
+    judges = (make.referenced("a", 0.01), make.referenced("b", -0.5))
+    assert "None is shown to be better than guessing against the reference: the intervals reach 0." in with_reference(
+        make, *judges
+    )
+    a = make.agreement(judges, question={"reference": "gold"})
+    assert (
+        "; none is shown to be better than guessing against the reference (the highest J: “a” .010 [-.010, .030]); "
+        in gist(make.question(a))
+    )
+
+
+def test_only_the_best_judge_may_be_no_better_than_guessing(make: Any) -> None:
+    wide, sure = make.referenced("wide", 0.11, 0.2), make.referenced("sure", 0.1)
+    assert "“wide” is not shown to be better than guessing against the reference: its interval reaches 0." in (
+        with_reference(make, wide, sure)
+    )
+    a = make.agreement((wide, sure), question={"reference": "gold"})
+    assert "“wide” is not shown to be better than guessing against the reference (J" in gist(make.question(a))
+
+
+def test_a_judge_without_a_miss_is_not_better_than_guessing_for_that_alone(make: Any) -> None:
+    # J = 1 + .1 - 1; with the lower end of the sensitivity it is .86 + .1 - 1 < 0
+    few = make.referenced("few", 0.1).model_copy(
+        update={"sensitivity": make.est(1.0, 0.86, 1.0), "specificity": make.est(0.1, 0.07, 0.13)}
+    )
+    assert "“few” is not shown to be better than guessing" in with_reference(make, few)
+
+
+def test_a_reference_that_covers_a_part_says_how_much(make: Any) -> None:
+    a = make.agreement(
+        (make.referenced("a", 0.9), make.referenced("b", 0.5)), question={"reference": "gold"}, n_items=2250
+    )
+    assert "Cohen's kappa .900 [.880, .920], on 100 of 2,250 outputs. Next is “b”" in text(make, a)
 
 
 def test_where_the_best_judge_fails_is_named(make: Any) -> None:
@@ -209,7 +252,15 @@ def test_no_judge_with_a_value_is_said_with_the_reason(make: Any) -> None:
     none = Estimate(undefined="the reference has one category")
     judge = make.judge("a", youden_j=none, cohen_kappa=none)
     said = with_reference(make, judge, make.judge("b"))
-    assert "No judge can be held against the reference “gold”: the reference has one category." in said
+    words = "No judge can be held against the reference “gold”: it has one label only on the outputs it covers"
+    assert f"{words}." in said
+    missed = Estimate(undefined="no item of another label in the reference")
+    judges = [make.judge(x, youden_j=none, sensitivity=make.est(0.9), specificity=missed) for x in "ab"]
+    assert f"{words}, “refusal”." in with_reference(make, *judges)
+    judges = [make.judge(x, youden_j=none, sensitivity=missed, specificity=make.est(0.9)) for x in "ab"]
+    assert f"{words}, “compliance”." in with_reference(make, *judges)
+    a = make.agreement(tuple(judges), question={"reference": "gold"})
+    assert "; no judge can be ranked against the reference; " in gist(make.question(a))
 
 
 def test_the_least_reliable_slice_is_named_with_raw_agreement(make: Any) -> None:
@@ -225,6 +276,21 @@ def test_how_much_is_flagged_and_why(make: Any) -> None:
         "30 of 300 verdicts (10.0 %) are flagged, on 25 of 100 outputs (25.0 %); main reasons: alone against 2 (20) "
         "and split panel (10); most often those of “gamma” (20.0 % of its verdicts)." in text(make)
     )
+
+
+def test_flags_beside_a_reference_are_said_not_to_use_it(make: Any) -> None:
+    said = with_reference(make, make.referenced("gamma", 0.5), make.referenced("alpha", 0.6))
+    assert "The flags do not use the reference: they show who differs from the other judges." in said
+    assert "most often" not in said
+
+
+def test_one_judge_cannot_be_flagged_for_differing(make: Any) -> None:
+    a = make.agreement((make.judge("solo", kappa_mean=None, alpha_without=None),))
+    nothing = make.question(a, flags=make.flags(n_flagged=0, n_items_flagged=0, by_judge={}, by_reason={}))
+    assert "Nothing can be flagged with one judge: a flag needs other verdicts to differ from." in opening(nothing)
+    assert "; nothing can be flagged with one judge; " in gist(nothing)
+    some = make.flags(by_judge={"solo": 30}, by_reason={"no usable verdict": 30})
+    assert "With one judge only a verdict that is not usable can be flagged: 30 of 300" in text(make, a, flags=some)
 
 
 def test_everything_and_nothing_flagged(make: Any) -> None:
@@ -310,14 +376,35 @@ def test_labels_that_are_numbers_at_nominal_level_are_remarked(make: Any) -> Non
     assert "“1” against “2” counts as much as against “5”" in text(make, make.agreement(question=question))
 
 
+def test_notes_are_sentences_and_odd_labels_stand_after_the_headline(make: Any) -> None:
+    odd = "labels that only one judge gives: 'x'; if they are no labels or other spellings: --labels a,b"
+    kind = "all judges are keyword lists: that they agree says little"
+    a = make.agreement(notes=(kind, odd))
+    for said in (opening(make.question(a)), agreement_sentences(a)):
+        assert said[1] == f"L{odd[1:]}."
+        assert said[-1] == f"A{kind[1:]}."
+        assert len([sentence for sentence in said if "only one judge gives" in sentence]) == 1
+    assert gist(make.question(a)).startswith("“refusal” (3 judges of one kind, 100 outputs): ")
+
+
+def test_the_short_line_claims_no_more_than_the_interval(make: Any) -> None:
+    def short(alpha: Any) -> str:
+        return gist(make.question(agreed((0.9, 0.85, 0.95), alpha, make)))
+
+    assert "good for tentative conclusions, not surely for more: " in short((0.847, 0.771, 0.919))
+    assert "alpha .847, but its interval [.771, .919] reaches below .800; " in short((0.847, 0.771, 0.919))
+    assert "how reliable cannot be said from 100 outputs: " in short((1.0, -0.315, 1.0))
+    assert "passes the customary bar: " in short((0.9, 0.85, 0.95))
+
+
 def test_several_questions_get_a_line_each(make: Any) -> None:
     a = make.question()
     b = make.question(make.agreement(question={"name": "harm"}, left_out=(LeftOut(judge="x", why="y"),)))
     assert summary([a, b]) == (gist(a), gist(b))
     assert gist(b) == (
         "“harm” (3 judges, 100 outputs): good for tentative conclusions only: raw agreement 85.0 % [80.0, 90.0], "
-        "alpha .700 [.680, .720]; no reference; 10.0 % of the verdicts are flagged; of 2 comparisons of models 1 hold "
-        "under every judge and 1 change sign with the judge; 1 judge left out."
+        "alpha .700 [.680, .720]; no reference; 10.0 % of the verdicts are flagged; of 2 comparisons of models 1 holds "
+        "under every judge and 1 changes sign with the judge; 1 judge left out."
     )
     assert summary([]) == ("There is no question to report on.",)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from interjudge.agreement.results import Estimate
 from interjudge.reports.table import Table, ends, first
-from interjudge.reports.tables import agreement_tables, judges, pairs
-from interjudge.reports.tables_findings import comparisons, dispute, facts, finding_tables
+from interjudge.reports.tables import agreement_tables, judges, methods, pairs
+from interjudge.reports.tables_findings import comparisons, conventions, dispute, facts, finding_tables
 
 
 def texts(table: Table, column: str) -> list[str]:
@@ -70,7 +70,7 @@ def test_missing_verdicts_are_counted_by_status_with_the_bounds_they_leave(make:
 
 def test_columns_with_nothing_to_say_are_left_out(make: Any) -> None:
     heads = [c.head for c in next(t for t in agreement_tables(make.agreement(), 12) if t.title == "Judges").columns]
-    assert heads == ["judge", "ok", "says “refusal” [95 %]", "mean kappa", "alpha without"]
+    assert heads == ["judge", "ok", "says “refusal” [95 %]", "mean kappa", "alpha without it"]
 
 
 def test_labels_stand_beside_each_other_where_there_is_no_positive_one(make: Any) -> None:
@@ -152,7 +152,13 @@ def test_the_question_its_maps_and_conventions_are_stated(make: Any) -> None:
     said = facts(make.agreement(question={"maps": ("harm::unsafe=refusal",), "thresholds": {"a": 0.5}}))
     assert ("Label maps", "harm::unsafe=refusal") in said
     assert ("Thresholds", "“a” from 0.5") in said
-    assert ("Convention", "pairs: items on which both judges gave a usable verdict") in said
+
+
+def test_conventions_of_later_questions_are_only_what_differs(make: Any) -> None:
+    one, other = make.agreement(conventions=("x", "y")), make.agreement(question={"name": "b"}, conventions=("y", "z"))
+    method = ("Method", "Raw agreement, Krippendorff's alpha: bootstrap over items")
+    assert conventions([one, other]) == (("Convention", "x"), ("Convention", "y"), method, ("Convention (b)", "z"))
+    assert conventions([]) == ()
 
 
 def test_cuts() -> None:
@@ -183,4 +189,4 @@ def test_weights_share_one_note_on_the_method(make: Any) -> None:
 
     names = ("linear", "quadratic")
     found = tuple(weighted(f"fleiss_kappa_{name}", f"{name} weights; how") for name in names)
-    assert agreement_tables(make.agreement(coefficients=found), 12)[0].notes == ("Fleiss' kappa: how",)
+    assert methods(make.agreement(coefficients=found)) == ("Fleiss' kappa: how",)

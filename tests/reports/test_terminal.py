@@ -21,8 +21,8 @@ Shown = Callable[..., str]
 
 SMALL = """\
 Judges
-                 says “refusal”
-judge   ok               [95 %]  mean kappa  alpha without
+                 says “refusal”              alpha without
+judge   ok               [95 %]  mean kappa             it
 ─────  ───  ───────────────────  ──────────  ─────────────
 alpha  100  30.0 % [25.0, 35.0]        .600           .700
 beta   100  40.0 % [35.0, 45.0]        .600           .700
@@ -68,6 +68,21 @@ def test_columns_go_by_rank_and_are_named(make: Any, shown: Shown) -> None:
     table = text[text.index("Judges against the reference") :]
     assert "kappa" in table.splitlines()[2]
     assert "not at this width: accuracy" in table
+
+
+def test_conventions_and_methods_are_said_once_at_the_end(make: Any, shown: Shown) -> None:
+    other = make.agreement(question={"name": "harm"}, conventions=("a judge votes once",))
+    text = shown(render_terminal, make.report(make.question(), make.question(other)), 120)
+    assert text.count("pairs: items on which both judges gave a usable verdict") == 1
+    assert text.count("bootstrap over items") == 1
+    end = text[text.index("How the figures are made") :]
+    assert "Method: Raw agreement, Krippendorff's alpha: bootstrap over items" in end
+    assert "Convention (harm): a judge votes once" in end
+
+
+def test_the_note_on_brackets_stands_where_brackets_do(make: Any, shown: Shown) -> None:
+    assert "in brackets: the interval" not in shown(render_terminal, make.report(), 60)
+    assert "in brackets: the interval" in shown(render_terminal, make.report(), 120)
 
 
 def test_what_is_cut_says_how_much_and_where_it_is(make: Any, shown: Shown) -> None:
@@ -157,3 +172,13 @@ def test_a_narrow_encoding_is_no_error(make: Any, encoding: str) -> None:
     render_terminal(make.report(make.question(disputed=(make.disputed("拒绝"),))), Console(file=file, width=80))
     file.flush()
     assert "verdicts on" in raw.getvalue().decode(encoding)
+
+
+def test_the_short_form_leaves_out_what_the_files_hold(make: Any) -> None:
+    report = make.report()
+    console = Console(width=100, record=True, file=StringIO())
+    render_terminal(report, console, full=False)
+    short = console.export_text()
+    assert "Agreement of the whole panel" in short
+    assert "Most in dispute" not in short
+    assert "Versions" not in short

@@ -17,6 +17,7 @@ from interjudge.reports.wording import (
     points,
     share,
     spanned,
+    status_name,
 )
 
 
@@ -63,6 +64,11 @@ def test_estimates(make: Any) -> None:
     assert figure(make.est(None)) == "—"
     assert spanned(make.est(0.381, 0.362, 0.401), 0.9, rate=True) == "38.1 % (90 % interval 36.2 to 40.1 %)"
     assert spanned(make.est(0.5), 0.95) == ".500"
+
+
+def test_a_status_is_explained_where_its_name_is_no_explanation() -> None:
+    assert status_name("parse_error") == "parse_error (reply not understood)"
+    assert status_name("not_run") == "not run"
 
 
 def test_lists() -> None:
