@@ -12,6 +12,7 @@ from interjudge.agreement.conclusions import conclude
 from interjudge.agreement.flags import FLAG_COLUMNS, ITEM_COLUMNS, Flags, flag
 from interjudge.agreement.measure import Sampling, agree
 from interjudge.agreement.panel import Panel, build_panel
+from interjudge.agreement.participants import judges_of, main_construct
 from interjudge.agreement.question import Level, MapRule
 from interjudge.agreement.results import DisputedOutput, QuestionResult
 from interjudge.datasets.schema import VERDICT_COLUMNS
@@ -157,7 +158,7 @@ def _reference_for(spec: QuestionSpec, tables: Tables) -> str | pl.DataFrame | N
         return tables.reference
     if criteria is None:
         return tables.reference if spec.said_more or _speaks_of(spec, tables) else None
-    construct = spec.construct or tables.verdicts["construct"].mode().sort()[0]
+    construct = spec.construct or main_construct(judges_of(tables.verdicts))
     return tables.reference.filter(pl.col("criterion") == construct) if construct in criteria else None
 
 

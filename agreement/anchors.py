@@ -3,7 +3,7 @@
 Prior mean: the model's (or the families' vote's) log probabilities, scaled down. Kernel: how many families gave
 two items the same verdicts, so items near a labelled one in that sense follow it. With no labels nearby the
 prior mean stands. Maximum a posteriori as in Rasmussen and Williams (2006), section 3.5; the settings are
-averaged with weights from five-fold cross-validation on the labelled items.
+averaged with weights from ten-fold cross-validation on the labelled items.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from scipy import optimize, sparse, special
 
 from interjudge.agreement.vote_patterns import Floats, Ints, Patterns
 
-_FOLDS: Final = 5
+_FOLDS: Final = 10
 _LINEAR: Final = 0.0
 _SHARPNESS: Final = (_LINEAR, 3.0, 8.0)  # of exp(s * (similarity - 1)); 0 stands for the linear kernel
 _SCALES: Final = (0.15, 0.4, 1.0)  # of the prior mean: it is over-confident where judges err together
-_SPREADS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)  # standard deviation of the departure from it
+_SPREADS: Final = (0.0, 1.0, 2.0, 4.0)  # standard deviation of the departure from it
 _BIAS: Final = 0.3  # kernel's constant: all items may depart together
 _FLOOR: Final = 1e-4  # smallest probability of the prior mean
 _LEAST: Final = 5  # fewer labels than this change no model
@@ -136,9 +136,7 @@ def _average(
 ) -> Floats:
     square = similarity[rows]
     roots = {s: _root(square.kernel(s)) for s in {setting.sharpness for setting in settings}}
-    duals = [
-        _solve(roots[s.sharpness], s.scale * means[s.mean][rows], label, s.spread, k) for s in settings
-    ]
+    duals = [_solve(roots[s.sharpness], s.scale * means[s.mean][rows], label, s.spread, k) for s in settings]
     out = np.zeros((similarity.same.shape[0], k))
     for start in range(0, out.shape[0], _CHUNK):
         part = slice(start, start + _CHUNK)

@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from interjudge.agreement.confusions import Form, confusions, member_confusions
 from interjudge.agreement.vote_patterns import Floats, Ints, Patterns
@@ -76,7 +75,8 @@ class Model:
 
 def posterior(log_joint: Floats, gold: Ints | None = None) -> Floats:
     """(P, K) log joint -> probabilities; certain where there is a reference label."""
-    table = np.asarray(special.softmax(log_joint, axis=1))
+    table = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    table /= table.sum(axis=1, keepdims=True)
     if gold is not None:
         known = gold >= 0
         table[known] = np.eye(table.shape[1])[gold[known]]
@@ -97,12 +97,14 @@ def fit(patterns: Patterns, families: Ints, form: Form) -> Model:
     for step in range(1, _MAX_STEPS + 1):
         model = _maximise(patterns, families, form, truth * weight, single, blocks, opinion, step)
         log_joint = np.log(model.prior) + np.asarray(patterns.votes @ _single_table(model))
-        for block in blocks:
-            log_joint += block.message(model.opinions[block.family], model.members[block.judges])[block.sub.index]
+        heard = [block.hear(model.opinions[block.family], model.members[block.judges]) for block in blocks]
+        for block, (message, _) in zip(blocks, heard, strict=True):
+            log_joint += message[block.sub.index]
         new = posterior(log_joint, patterns.gold)
         change = float(np.abs(new - truth).max(initial=0.0))
         truth = new
-        opinion = [b.opinion(model.opinions[b.family], model.members[b.judges], truth * weight) for b in blocks]
+        mass = truth * weight
+        opinion = [block.opinion(share, mass) for block, (_, share) in zip(blocks, heard, strict=True)]
         if change < _TOLERANCE:
             break
     return model
@@ -166,20 +168,25 @@ class _Block:
         counts = np.asarray(self.sub.votes_t @ opinion).reshape(self.judges.size, k, k).transpose(0, 2, 1)
         return member_confusions(counts)
 
-    def _log_votes(self, members: Floats) -> Floats:
-        """(S, K) log p(votes of the members | opinion)."""
+    def _joint(self, opinions: Floats, members: Floats) -> tuple[Floats, Floats]:
+        """(S, K, K) p(votes, opinion | truth) up to a factor per row, and the log of that factor, (S, 1)."""
         table = np.log(np.maximum(members, _TINY)).transpose(0, 2, 1).reshape(-1, self.sub.k)
-        return np.asarray(self.sub.votes @ table)
+        votes = np.asarray(self.sub.votes @ table)
+        top = votes.max(axis=1, keepdims=True)
+        return np.exp(votes - top)[:, None, :] * np.maximum(opinions, _TINY)[None], top
+
+    def hear(self, opinions: Floats, members: Floats) -> tuple[Floats, Floats]:
+        """(S, K) log p(votes of the members | truth), and (S, K, K) p(opinion | votes, truth)."""
+        joint, top = self._joint(opinions, members)
+        total = np.maximum(joint.sum(axis=2), np.finfo(float).tiny)
+        return (np.log(total) + top) * self.voted[:, None], joint / total[:, :, None]
 
     def message(self, opinions: Floats, members: Floats) -> Floats:
-        """(S, K) log p(votes of the members | truth)."""
-        joint = np.log(np.maximum(opinions, _TINY))[None] + self._log_votes(members)[:, None, :]
-        return np.asarray(special.logsumexp(joint, axis=2)) * self.voted[:, None]
+        """(S, K) log p(votes of the members | truth), 0 where none of them has a vote."""
+        return self.hear(opinions, members)[0]
 
-    def opinion(self, opinions: Floats, members: Floats, mass: Floats) -> Floats:
+    def opinion(self, share: Floats, mass: Floats) -> Floats:
         """(S, K, K) expected number of items by true label and opinion."""
-        joint = np.log(np.maximum(opinions, _TINY))[None] + self._log_votes(members)[:, None, :]
-        share = special.softmax(joint, axis=2)
         return np.asarray(self._collect(mass)[:, :, None] * share * self.voted[:, None, None])
 
 

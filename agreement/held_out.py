@@ -64,9 +64,7 @@ class HeldOut:
         return dict(zip(names, share.tolist(), strict=True))
 
 
-def hold_out(
-    patterns: Patterns, cuts: Sequence[Cut], forms: Mapping[str, Sequence[Component]], vote: str
-) -> HeldOut:
+def hold_out(patterns: Patterns, cuts: Sequence[Cut], forms: Mapping[str, Sequence[Component]], vote: str) -> HeldOut:
     """Predict the verdicts of each of the judges with most verdicts from the judges outside its family.
 
     `forms`: model name -> its components, one for each cut. `vote`: name for the families' vote share. The

@@ -11,7 +11,6 @@ import polars_hash as plh
 # An output's identity. A column a file does not have counts as null, an absent repeat as 0.
 ITEM_IDENTITY: Final = ("benchmark", "model", "prompt", "response", "repeat")
 ID_EXPECTED: Final = "item_id, or prompt and response to make it from"
-ID_EXPECTED: Final = "item_id, or prompt and response to make it from"
 
 _ROWS_AT_ONCE: Final = 50_000  # bounds the joined text in memory; the digest does not depend on it
 

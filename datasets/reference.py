@@ -14,7 +14,6 @@ from interjudge.datasets.read import read_table
 from interjudge.datasets.schema import OUTPUT_REQUIRED
 from interjudge.errors import InputError
 
-
 CRITERION: Final = "criterion"
 
 

@@ -87,7 +87,7 @@ def write_text(text: str, path: str | Path, *, inputs: Sequence[str | Path] = ()
 
 
 def check_target(path: str | Path, *, inputs: Sequence[str | Path] = (), table: bool = True) -> None:
-    """Raise `InputError` where `write_table` (else `write_text`) would refuse `path`; for the beginning of a long run."""
+    """Raise `InputError` where `write_table` (or `write_text`) would refuse `path`; before a long run."""
     if str(path) == STDIN:
         return
     if table:

@@ -28,6 +28,10 @@ class JudgeError(InterjudgeError):
     """A judge broke its contract or raised; its message ends in the `raw` of an `error` verdict."""
 
 
+class ShapeError(JudgeError):
+    """An answer that is no table of verdicts, or not of the batch's height: which answer is whose cannot be known."""
+
+
 @dataclass(frozen=True)
 class Judge:
     """One judge, ready to be asked.
@@ -43,7 +47,10 @@ class Judge:
         parser version) as JSON-able values; hashed into `judge_hash`. Never a key or a password.
     reads : the output columns it looks at; outputs that are equal in these are the same to this judge.
     batch_size : how many outputs are asked, and stored, at a time.
-    threshold : the score at which its label changes, where it has one (used by flags).
+    threshold : the score at which its label changes, where it has one. For the reader alone (`judges show`):
+        nothing is computed with it.
+    grow_to : where above `batch_size`, batches grow up to this while one takes less than a second.
+    files : the files that it was made from; no run writes over them. Not part of the hash.
     """
 
     name: str
@@ -55,6 +62,8 @@ class Judge:
     reads: tuple[str, ...] = ("prompt", "response")
     batch_size: int = 10_000
     threshold: float | None = None
+    grow_to: int = 0
+    files: tuple[str, ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -75,7 +84,8 @@ class Judge:
         Raises
         ------
         JudgeError : when the answer is not of the contract (wrong height, unknown status, a label that was
-            not declared, a non-ok verdict that carries a label). What the judge itself raises passes through.
+            not declared, a non-ok verdict that carries a label); a `ShapeError` where no part of it can be
+            used. What the judge itself raises passes through.
         """
         return _checked(self, outputs, self.evaluate(outputs))
 
@@ -96,14 +106,14 @@ class Family:
 
 def _checked(judge: Judge, outputs: pl.DataFrame, answer: pl.DataFrame) -> pl.DataFrame:
     if not isinstance(answer, pl.DataFrame):
-        raise JudgeError(f"judge {judge.name!r} answered a {type(answer).__name__}, not a polars DataFrame")
+        raise ShapeError(f"judge {judge.name!r} answered a {type(answer).__name__}, not a polars DataFrame")
     if answer.height != outputs.height:
-        raise JudgeError(f"judge {judge.name!r} answered {answer.height} rows for {outputs.height} outputs")
+        raise ShapeError(f"judge {judge.name!r} answered {answer.height} rows for {outputs.height} outputs")
     unknown = set(answer.columns) - set(ANSWER_COLUMNS)
     if unknown:
-        raise JudgeError(f"judge {judge.name!r} answered unknown columns: {', '.join(sorted(unknown))}")
+        raise ShapeError(f"judge {judge.name!r} answered unknown columns: {', '.join(sorted(unknown))}")
     if not {"label", "score"} & set(answer.columns):
-        raise JudgeError(f"judge {judge.name!r} answered neither a 'label' nor a 'score' column")
+        raise ShapeError(f"judge {judge.name!r} answered neither a 'label' nor a 'score' column")
     try:
         answer = answer.with_columns(
             pl.col("status").fill_null("ok").cast(STATUS)

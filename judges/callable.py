@@ -27,10 +27,14 @@ import polars as pl
 
 from interjudge.datasets.schema import NO_CONSTRUCT, STATUS
 from interjudge.errors import InputError, choices, did_you_mean
-from interjudge.judges.base import Judge, JudgeError
+from interjudge.judges.base import Judge, JudgeError, ShapeError
 from interjudge.judges.imported import as_kind
+from interjudge.judges.messages import is_secret_name, without_secrets
 
 DECLARED: Final = ("labels", "construct", "kind", "name", "reads", "version", "batch_size", "threshold")
+# A slow function is asked, and its verdicts stored, every few seconds; a fast one has few calls.
+_FIRST_BATCH: Final = 8
+_LARGEST_BATCH: Final = 10_000
 _NO_ANSWER: Final = "the function gave no answer for this output"
 _SOURCE_MARK: Final = "__interjudge_source__"  # on a module that we loaded: the hash of the text it came from
 
@@ -46,18 +50,25 @@ def load_judge(spec: str) -> Judge:
     module_name, _, path = spec.partition(":")
     with current_folder_on_path():
         module = _import(module_name, spec)
-        target = _attribute(module, path, spec)
-        if isinstance(target, Judge):
-            return target
-        if inspect.isclass(target) or not callable(target):
-            raise InputError(
-                f"judge {spec!r}: {path!r} is not a judge",
-                found=f"a {'class' if inspect.isclass(target) else type(target).__name__}",
-                expected="a function over a batch of outputs, a Judge, or a function without parameters that makes one",
-            )
-        if _takes_nothing(target):
-            return _made(target, spec)
-    return callable_judge(target, name=spec)
+        return as_judge(_attribute(module, path, spec), spec)
+
+
+def as_judge(target: object, name: str) -> Judge:
+    """The judge that a Python object is or makes; a function that declares no name is called `name`.
+
+    Raises
+    ------
+    InputError : it is not a judge, a function that makes one, or a function over a batch.
+    """
+    if isinstance(target, Judge):
+        return target
+    if inspect.isclass(target) or not callable(target):
+        raise InputError(
+            f"{name!r} is not a judge",
+            found=f"a {'class' if inspect.isclass(target) else type(target).__name__}",
+            expected="a function over a batch of outputs, a Judge, or a function without parameters that makes one",
+        )
+    return _made(target, name) if _takes_nothing(target) else callable_judge(target, name=name)
 
 
 def callable_judge(function: Callable[[pl.DataFrame], object], *, name: str | None = None) -> Judge:
@@ -75,6 +86,8 @@ def callable_judge(function: Callable[[pl.DataFrame], object], *, name: str | No
     declared = {key: getattr(function, key) for key in DECLARED if getattr(function, key, None) is not None}
     reads = _names(declared.get("reads", ("prompt", "response")), "reads", where)
 
+    identity, secrets = _identity(function, declared.get("version"), where)
+
     def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
         with current_folder_on_path():
             try:
@@ -83,6 +96,11 @@ def callable_judge(function: Callable[[pl.DataFrame], object], *, name: str | No
                 raise JudgeError(
                     f"{where} asked for a column it does not declare in `reads` ({', '.join(reads)}): {error}"
                 ) from error
+            except Exception as error:
+                if not any(secret in str(error) for secret in secrets):
+                    raise
+                message = f"{type(error).__name__}: {without_secrets(str(error), secrets)}"
+                raise JudgeError(message) from None  # it would show a key
         return as_answer(answer, outputs.height, where)
 
     return Judge(
@@ -91,9 +109,10 @@ def callable_judge(function: Callable[[pl.DataFrame], object], *, name: str | No
         construct=str(declared.get("construct", NO_CONSTRUCT)),
         labels=_names(declared.get("labels", ()), "labels", where),
         evaluate=evaluate,
-        identity=_identity(function, declared.get("version"), where),
+        identity=identity,
         reads=reads,
-        batch_size=_whole(declared.get("batch_size", 10_000), where),
+        batch_size=_whole(declared.get("batch_size", _FIRST_BATCH), where),
+        grow_to=0 if "batch_size" in declared else _LARGEST_BATCH,
         threshold=_float(declared.get("threshold"), where),
     )
 
@@ -105,7 +124,7 @@ def as_answer(answer: object, height: int, where: str = "the function") -> pl.Da
 
     Raises
     ------
-    JudgeError : anything but `height` labels or scores of one type, or a table of them.
+    ShapeError : anything but `height` labels or scores of one type, or a table of them.
     """
     if isinstance(answer, pl.DataFrame):
         return answer
@@ -113,15 +132,15 @@ def as_answer(answer: object, height: int, where: str = "the function") -> pl.Da
         try:
             return pl.DataFrame(dict(answer))
         except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-            raise JudgeError(f"{where} answered columns that make no table: {error}") from error
+            raise ShapeError(f"{where} answered columns that make no table: {error}") from error
     if isinstance(answer, str) or not isinstance(answer, Sequence | np.ndarray | pl.Series):
-        raise JudgeError(f"{where} answered a {type(answer).__name__}, not one label or score for each output")
+        raise ShapeError(f"{where} answered a {type(answer).__name__}, not one label or score for each output")
     if len(answer) != height:
-        raise JudgeError(f"{where} answered {len(answer)} values for {height} outputs")
+        raise ShapeError(f"{where} answered {len(answer)} values for {height} outputs")
     try:
         values = answer if isinstance(answer, pl.Series) else pl.Series(answer, strict=True)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        raise JudgeError(f"{where} answered values of several types: {error}") from error
+        raise ShapeError(f"{where} answered values of several types: {error}") from error
     return _labels_or_scores(values, where)
 
 
@@ -131,7 +150,7 @@ def _labels_or_scores(values: pl.Series, where: str) -> pl.DataFrame:
     elif values.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum):
         given = values.cast(pl.String).alias("label")
     else:
-        raise JudgeError(f"{where} answered values of type {values.dtype}, neither labels nor scores")
+        raise ShapeError(f"{where} answered values of type {values.dtype}, neither labels nor scores")
     missing = pl.col(given.name).is_null()
     return pl.DataFrame([given]).with_columns(
         status=pl.when(missing).then(pl.lit("error")).otherwise(pl.lit("ok")).cast(STATUS),
@@ -221,14 +240,21 @@ def _made(maker: Callable[[], object], spec: str) -> Judge:
     return judge
 
 
-def _identity(function: Callable[..., object], version: object, where: str) -> dict[str, object]:
-    """What decides the verdicts, as far as it can be seen: the source text and the values bound to the function."""
+def _identity(function: Callable[..., object], version: object, where: str) -> tuple[dict[str, object], list[str]]:
+    """What decides the verdicts, as far as it can be seen: the source text and the values bound to the function.
+
+    The values are hashed, for one of them may be a key. Also answers the texts bound under the name of a secret,
+    which are no part of the hash.
+    """
     code = _code_of(function)
-    bound: object = None
-    if version is None:  # a version stands for all that follows but the text
-        try:
-            bound = _plain(_bound_values(function))
-        except (TypeError, RecursionError) as error:
+    secrets: list[str] = []
+    bound = None
+    try:
+        plain = _plain(_bound_values(function), secrets)
+        if version is None:  # a version stands for all that follows but the text
+            bound = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    except (TypeError, RecursionError) as error:
+        if version is None:
             what = "itself" if isinstance(error, RecursionError) else error
             raise InputError(
                 f"{where} holds {what}, which says nothing about its verdicts",
@@ -244,12 +270,13 @@ def _identity(function: Callable[..., object], version: object, where: str) -> d
                     f"{where}: its source text cannot be found",
                     expected="a `version` attribute on the function, changed whenever its verdicts may change",
                 ) from None
-    return {
+    identity: dict[str, object] = {
         "callable": f"{code.__module__}:{code.__qualname__}",
         "source": text,
         "bound": bound,
         "version": version,
     }
+    return identity, secrets
 
 
 def _code_of(function: Any) -> Any:  # whatever can be called
@@ -259,16 +286,35 @@ def _code_of(function: Any) -> Any:  # whatever can be called
     return function if hasattr(function, "__qualname__") else type(function)
 
 
+class _Named(dict[str, object]):
+    """Values by the names a program binds them to, which tell a key from what decides a verdict."""
+
+
 def _bound_values(function: Any) -> object:  # whatever can be called
     """What two functions of one text may differ in: closure, defaults, the arguments of a partial, attributes."""
     if isinstance(function, partial):
-        return ["partial", _bound_values(function.func), list(function.args), function.keywords]
+        names = _parameters(function.func)[: len(function.args)]
+        rest = list(function.args[len(names) :])
+        given = _Named(zip(names, function.args, strict=False))
+        return ["partial", _Named(function.keywords), given, rest, _bound_values(function.func)]
     if inspect.ismethod(function):
         return ["method", function.__qualname__, _bound_values(function.__self__)]
     if inspect.isfunction(function):
         cells = [_cell(c) for c in function.__closure__ or ()]
-        return [cells, list(function.__defaults__ or ()), function.__kwdefaults__ or {}]
-    return {k: v for k, v in getattr(function, "__dict__", {}).items() if k not in DECLARED}
+        code, defaults = function.__code__, function.__defaults__ or ()
+        optional = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+        closure = _Named(zip(code.co_freevars, cells, strict=True))
+        return [closure, _Named(zip(optional, defaults, strict=True)), _Named(function.__kwdefaults__ or {})]
+    return _Named({k: v for k, v in getattr(function, "__dict__", {}).items() if k not in DECLARED})
+
+
+def _parameters(function: Callable[..., object]) -> list[str]:
+    """The names that positional arguments are bound to, in order."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # built in C without a signature
+        return []
+    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def _cell(cell: CellType) -> object:
@@ -278,21 +324,32 @@ def _cell(cell: CellType) -> object:
         return None
 
 
-def _plain(value: object) -> object:
-    """A value as JSON holds it. TypeError, with the type's name, for one that shows nothing of what it does."""
+def _plain(value: object, secrets: list[str]) -> object:
+    """A value as JSON holds it, less what has the name of a secret, which goes to `secrets`.
+
+    TypeError, with the type's name, for a value that shows nothing of what it does.
+    """
     if value is None or isinstance(value, bool | int | float | str | bytes | Path | re.Pattern):
         return repr(value)
     if isinstance(value, Mapping):
-        return {"mapping": [[_plain(k), _plain(v)] for k, v in value.items()]}
+        shown = _without_secrets(value, secrets) if isinstance(value, _Named) else value
+        return {"mapping": [[_plain(k, secrets), _plain(v, secrets)] for k, v in shown.items()]}
     if isinstance(value, set | frozenset):
-        return {"set": sorted(json.dumps(_plain(v)) for v in value)}
+        return {"set": sorted(json.dumps(_plain(v, secrets)) for v in value)}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_plain(v, secrets) for v in value]
     if inspect.isfunction(value):
-        return [f"{value.__module__}:{value.__qualname__}", _plain(_bound_values(value))]
+        return [f"{value.__module__}:{value.__qualname__}", _plain(_bound_values(value), secrets)]
     if inspect.isclass(value) or inspect.isbuiltin(value) or inspect.ismodule(value):
         return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value.__name__)}"
     raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def _without_secrets(values: _Named, secrets: list[str]) -> dict[str, object]:
+    # A number is no key: `first_token=1` decides a verdict.
+    hidden = {k: v for k, v in values.items() if is_secret_name(k) and not isinstance(v, int | float)}
+    secrets.extend(v for v in hidden.values() if isinstance(v, str) and v)
+    return {k: v for k, v in values.items() if k not in hidden}
 
 
 def _source_hash(module: ModuleType | None) -> str | None:

@@ -114,6 +114,7 @@ def file_judge(
         reads=("item_id",),
         batch_size=100_000,
         threshold=threshold,
+        files=(path,),
     )
 
 

@@ -38,7 +38,7 @@ def make(text: str) -> Judge:
     if text in MODES:
         return lexicon_judge(f"keyword:{text}", MODES[text])
     if PurePath(text).suffix.lower() in SUFFIXES:
-        return phrase_list_judge(f"keyword:{text}", read_phrase_list(text))
+        return phrase_list_judge(f"keyword:{text}", read_phrase_list(text), files=(text,))
     raise InputError(
         f"there is no judge 'keyword:{text}'{did_you_mean(text, MODES)}",
         expected=f"{choices(MODES)}, or a phrase list FILE.toml or FILE.txt",
@@ -84,7 +84,7 @@ def lexicon_judge(name: str, mode: keyword_match.Mode) -> Judge:
     )
 
 
-def phrase_list_judge(name: str, phrases: PhraseList) -> Judge:
+def phrase_list_judge(name: str, phrases: PhraseList, *, files: tuple[str, ...] = ()) -> Judge:
     """Refusals by a list of phrases, case-sensitive and without any normalisation unless the list asks for it."""
 
     def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
@@ -102,6 +102,7 @@ def phrase_list_judge(name: str, phrases: PhraseList) -> Judge:
         identity=phrases.identity(),
         reads=("response",),
         batch_size=BATCH_SIZE,
+        files=files,
     )
 
 

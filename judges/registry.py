@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import PurePath
 from typing import Final
 
 from interjudge.errors import InputError, InterjudgeError, choices, did_you_mean
@@ -19,6 +20,8 @@ from interjudge.judges.callable import load_judge
 
 GROUP: Final = "interjudge.judges"
 _OURS: Final = "interjudge"
+# Files by their endings: a path alone is taken for what it is likely to be.
+_READERS: Final = {"keyword": (".txt", ".toml"), "file": (".parquet", ".jsonl", ".csv", ".tsv", ".json", ".db")}
 _PREFIX: Final = re.compile(r"[A-Za-z][\w-]*")
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -199,6 +202,10 @@ def _function(spec: str) -> Judge:
     try:
         return load_judge(spec)
     except InputError as error:
+        module = spec.partition(":")[0]
+        if isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name == module:  # more likely misspelt
+            expected = f"{_expected()}; and there is no module {module!r}, in the current folder or installed"
+            raise InputError(f"no judge {spec!r}{_suggestion(spec)}", expected=expected) from error.__cause__
         raise InputError(f"{error}{_suggestion(spec)}") from error.__cause__
 
 
@@ -223,12 +230,16 @@ def _expected() -> str:
 
 
 def _suggestion(spec: str) -> str:
-    """A ready-made judge that is spelt alike, else the same name after a prefix that is."""
+    """A ready-made judge that is spelt alike, the same name after a prefix that is, or the family that reads a file."""
     found = {prefix: family for prefix, _, family in _all() if isinstance(family, Family)}
     prefix, separator, rest = _split(spec)
     if prefix in found:
         return f" (did you mean '{prefix}:{rest or next(iter(found[prefix].names), '…')}'?)"
     close = get_close_matches(prefix, found, n=1)
+    suffix = PurePath(spec.partition("?")[0]).suffix.lower()
+    reader = next((f for f, suffixes in _READERS.items() if suffix in suffixes), None)
+    if reader in found and not close:
+        return f" (did you mean '{reader}:{spec}'?)"
     spelt = [f"{close[0]}{separator or ':'}{rest or '…'}"] if close else []
     return did_you_mean(spec, [f"{p}:{n}" for p, family in found.items() for n in family.names] + spelt)
 

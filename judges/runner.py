@@ -2,59 +2,42 @@
 
 A judge is asked about every distinct output (distinct in the columns it reads) once per repeat; equal outputs
 share the verdict. What a judge raises becomes an `error` verdict of the outputs at fault, never the end of the
-run: a failing batch is halved until the outputs that fail stand alone, unless nothing succeeds at all.
+run (see `judges.asking`).
 """
 
 from __future__ import annotations
 
-import os
-import re
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from interjudge.datasets.ids import content_hash
-from interjudge.datasets.schema import STATUS, VERDICT_COLUMNS
+from interjudge.datasets.ids import ID_EXPECTED, content_hash, fill_item_id
+from interjudge.datasets.outputs import read_outputs
+from interjudge.datasets.schema import OUTPUT_REQUIRED, VERDICT_COLUMNS
 from interjudge.errors import InputError, choices, did_you_mean
-from interjudge.judges.base import ANSWER_COLUMNS, Judge, JudgeError
+from interjudge.judges.asking import Asker, Positions
+from interjudge.judges.base import Judge
+from interjudge.judges.callable import as_judge
+from interjudge.judges.registry import get_judge
 from interjudge.judges.store import STORED, Store, verdict_table
 
 Progress = Callable[[str, int, int], None]
-Positions = npt.NDArray[np.int64]
+Asked = Callable[[pl.DataFrame], object]  # a function over a batch: see `judges.callable`
 
-# Single outputs tried across a failing batch (and, while nothing has succeeded yet, across all that is left)
-# before it is given up. If half of the outputs are good, giving up wrongly has probability 2**-16.
-PROBES: Final = 16
 # Where another process is met at work, go on this share of the queue further: the golden section keeps several
 # processes apart for longest. It changes the order of asking, never a result.
 _JUMP: Final = (5**0.5 - 1) / 2
 
-_SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
-_SECRETS: Final = (
-    re.compile(r"(?i)\b(bearer|basic)\s+\S+"),
-    re.compile(
-        r"(?i)\b([\w-]*(?:api[_-]?key|secret|token|passw(?:or)?d|authorization)[\"']?\s*[=:]\s*[\"']?)"
-        r"[^\s\"',;&]{6,}"
-    ),
-    re.compile(r"\b(?:sk|pk|rk|hf|gh[opsu]|xox[a-z]|AKIA|AIza)[-_A-Za-z0-9]{12,}"),
-    re.compile(r"://[^\s/@]+@"),
-    # A long unbroken mix of letters and digits is nothing a reader needs.
-    re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{32,}\b"),
-)
-
 
 def score(
-    outputs: pl.DataFrame,
-    judges: Sequence[Judge],
+    outputs: pl.DataFrame | Path | str,
+    judges: Sequence[Judge | str | Asked] | Judge | str | Asked,
     *,
     store: Path | str | Store | None = None,
     redo: bool = False,
@@ -65,8 +48,10 @@ def score(
 
     Parameters
     ----------
-    outputs : a table of outputs (`datasets.schema.OUTPUT_COLUMNS`) with an `item_id` that is unique.
-    judges : asked one after the other; the same judge given twice counts once.
+    outputs : a table of outputs (`datasets.schema.OUTPUT_COLUMNS`), or a file of them (`read_outputs`). An
+        `item_id` must be unique; where there is none it is made from the content, as it is for a file.
+    judges : asked one after the other; the same judge given twice counts once. A text is what `get_judge` takes, a
+        function what `judges.callable.callable_judge` does.
     store : the verdict store (see `judges.store`), by its path or open. Verdicts in it are not asked again,
         except those with status `error` or `not_run`; each batch is kept there before the next one is asked.
     redo : ask everything again and replace what is stored.
@@ -82,35 +67,24 @@ def score(
 
     Raises
     ------
-    InputError : no judge, two judges of one name, a column that a judge reads is missing, item ids missing or
-        repeated, a store that cannot be used. What a judge raises is not raised here; KeyboardInterrupt is,
-        after what is finished has been stored.
+    InputError : no judge, or something that is none; two judges of one name; outputs that are no table; a column
+        that a judge reads is missing; item ids null or repeated; a store that cannot be used. What a judge raises
+        is not raised here; KeyboardInterrupt is, after what is finished has been stored.
     """
-    judges = _distinct(judges)
-    _check(outputs, judges, repeats)
+    asked = _distinct(_as_judges(judges))
+    outputs = _as_outputs(outputs)
+    _check(outputs, asked, repeats)
     opened: AbstractContextManager[Store | None]
     opened = Store(store) if isinstance(store, str | Path) else nullcontext(store)
     seen: dict[tuple[str, ...], _Distinct] = {}
     tables = []
     with opened as kept:
-        for judge in judges:
+        for judge in asked:
             reads = tuple(judge.reads)
             if reads not in seen:
                 seen[reads] = _distinct_outputs(outputs, reads, kept)
             tables.append(_JudgeRun(judge, seen[reads], kept, redo, progress).table(repeats))
     return verdict_table(pl.concat(tables))
-
-
-def short_message(error: BaseException, limit: int = 300) -> str:
-    """An exception as one short line, without anything that looks like a key, a token or a password."""
-    text = " ".join(str(error)[:5000].split())
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _SECRET_NAME.search(name):
-            text = text.replace(value, "[hidden]")
-    for pattern in _SECRETS:
-        text = pattern.sub(lambda m: f"{m[1]}[hidden]" if m.lastindex else "[hidden]", text)
-    text = text if isinstance(error, JudgeError) else f"{type(error).__name__}: {text}".rstrip(": ")
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -160,7 +134,7 @@ class _JudgeRun:
         self.judge, self.store, self.redo, self.progress = judge, store, redo, progress
         self.ids, self.items = outputs.ids, outputs.items
         self.shared = False  # another process works on the same store
-        self.asker = _Asker(judge, outputs.frame)
+        self.asker = Asker(judge, outputs.frame)
         self.judge_id = store.use(judge) if store is not None else 0
 
     def table(self, repeats: int) -> pl.DataFrame:
@@ -195,7 +169,7 @@ class _JudgeRun:
     def _asked(self, repeat: int, queue: deque[Positions]) -> Iterator[pl.DataFrame]:
         """Verdicts on all batches of the queue, each piece stored before the next is asked."""
         while queue:
-            batch = queue.popleft()
+            batch = self._next(queue)
             theirs = self._done_by_others(repeat, batch)
             if theirs.height:
                 self._report(theirs.height)
@@ -244,110 +218,50 @@ class _JudgeRun:
         size = self.judge.batch_size
         return deque(positions[start : start + size] for start in range(0, positions.size, size))
 
+    def _next(self, queue: deque[Positions]) -> Positions:
+        """As many of the queue's batches as the judge is asked about at once."""
+        pieces = [queue.popleft()]
+        size = pieces[0].size
+        while queue and size + queue[0].size <= self.asker.size:
+            pieces.append(queue.popleft())
+            size += pieces[-1].size
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
     def _report(self, more: int) -> None:
         self.done += more
         if self.progress is not None:
             self.progress(self.judge.name, self.done, self.total)
 
 
-class _Asker:
-    """Asks one judge and turns what it raises into `error` verdicts of the outputs at fault."""
-
-    def __init__(self, judge: Judge, frame: pl.DataFrame) -> None:
-        self.judge, self.frame = judge, frame
-        self.good = self.failed = 0  # calls
-        self.message = ""  # of the last failed call
-
-    @property
-    def hopeless(self) -> bool:
-        """Nothing but failures since the start: the judge may be what is at fault."""
-        return not self.good and self.failed >= PROBES
-
-    def ask(self, batch: Positions) -> Iterator[tuple[Positions, pl.DataFrame]]:
-        """The batch in one or more pieces, each with its verdicts (the columns of `STORED` but `output_id`)."""
-        if not batch.size:
-            return
-        answer = self._try(batch)
-        if answer is not None or batch.size == 1:
-            yield batch, self._errors(1) if answer is None else answer
-            return
-        stack = _halves(batch)
-        if batch.size > PROBES:
-            good = self.good
-            rest = yield from self._probe(batch)
-            if self.good == good:
-                yield rest, self._errors(rest.size)
-                return
-            stack = [rest]
-        while stack:
-            piece = stack.pop()
-            answer = self._try(piece)
-            if answer is None and piece.size > 1:
-                stack.extend(_halves(piece))
-            else:
-                yield piece, self._errors(1) if answer is None else answer
-
-    def last_try(self, rest: Positions) -> Iterator[tuple[Positions, pl.DataFrame]]:
-        """Single outputs across all that is left; if none succeeds, all of it is given up as `error`."""
-        rest = yield from self._probe(rest)
-        if not self.good and rest.size:
-            yield rest, self._errors(rest.size)
-
-    def _probe(self, positions: Positions) -> Generator[tuple[Positions, pl.DataFrame], None, Positions]:
-        """Ask single outputs evenly spread over `positions`; returns the others."""
-        tried = np.unique(np.linspace(0, positions.size - 1, PROBES).astype(np.int64))
-        for at in tried:
-            single = positions[at : at + 1]
-            answer = self._try(single)
-            yield single, self._errors(1) if answer is None else answer
-        return np.delete(positions, tried)
-
-    def _try(self, positions: Positions) -> pl.DataFrame | None:
-        begun = time.perf_counter()
-        try:
-            answer = self.judge(self.frame[positions])
-            _check_numbers(self.judge, answer)
-        # Whatever a judge raises is a verdict of its own kind; polars' panics and sys.exit are not Exceptions.
-        except (Exception, SystemExit, pl.exceptions.PanicException) as error:  # noqa: BLE001
-            self.failed += 1
-            self.message = short_message(error)
-            return None
-        self.good += 1
-        return _dated(answer, (time.perf_counter() - begun) / positions.size)
-
-    def _errors(self, height: int) -> pl.DataFrame:
-        raw = pl.repeat(self.message, height, dtype=pl.String, eager=True)
-        return _dated(pl.DataFrame({"raw": raw}).with_columns(status=pl.lit("error", STATUS)), None)
-
-
-def _halves(positions: Positions) -> list[Positions]:
-    """The left half last, so that a stack asks it first."""
-    middle = positions.size // 2
-    return [positions[middle:], positions[:middle]]
-
-
 def _jump(queue: deque[Positions]) -> None:
     queue.rotate(-int(len(queue) * _JUMP))
 
 
-def _dated(answer: pl.DataFrame, latency_s: float | None) -> pl.DataFrame:
-    absent = [pl.lit(None, VERDICT_COLUMNS[c]).alias(c) for c in ANSWER_COLUMNS if c not in answer.columns]
-    return answer.with_columns(*absent).with_columns(
-        pl.col("latency_s").fill_null(pl.lit(latency_s, pl.Float64)),
-        created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),
-    )
+def _as_judges(given: object) -> list[Judge]:
+    """What the caller means by its judges, one or several."""
+    several = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    return [_as_judge(one) for one in several]
 
 
-def _check_numbers(judge: Judge, answer: pl.DataFrame) -> None:
-    """No NaN in a verdict: "could not judge" is a status."""
-    if "score" in answer.columns:
-        odd = answer.filter(~pl.col("score").is_finite())["score"]
-        if odd.len():
-            raise JudgeError(f"judge {judge.name!r} gave the score {odd[0]}; what it cannot score needs a status")
-    if "confidence" in answer.columns:
-        odd = answer.filter(~pl.col("confidence").is_between(0, 1))["confidence"]
-        if odd.len():
-            raise JudgeError(f"judge {judge.name!r} gave the confidence {odd[0]}, not a probability")
+def _as_judge(given: object) -> Judge:
+    if isinstance(given, Judge):
+        return given
+    if isinstance(given, str):
+        return get_judge(given)
+    return as_judge(given, getattr(given, "__name__", type(given).__name__))
+
+
+def _as_outputs(given: object) -> pl.DataFrame:
+    if isinstance(given, str | Path):
+        return read_outputs(given)
+    if not isinstance(given, pl.DataFrame):
+        expected = "a polars DataFrame, or the path of a file"
+        raise InputError("the outputs are not a table", found=f"a {type(given).__name__}", expected=expected)
+    if "item_id" in given.columns:
+        return given
+    if not set(OUTPUT_REQUIRED) <= set(given.columns):
+        raise InputError("no column 'item_id'", found=", ".join(given.columns), expected=ID_EXPECTED)
+    return fill_item_id(given)
 
 
 def _distinct(judges: Sequence[Judge]) -> list[Judge]:
@@ -369,8 +283,6 @@ def _distinct(judges: Sequence[Judge]) -> list[Judge]:
 def _check(outputs: pl.DataFrame, judges: Sequence[Judge], repeats: int) -> None:
     if repeats < 1:
         raise InputError("too few repeats", found=repeats, expected="1 or more")
-    if "item_id" not in outputs.columns:
-        raise InputError("no column 'item_id'", expected="outputs as `read_outputs` gives them")
     ids = outputs["item_id"]
     if ids.dtype != pl.String:
         raise InputError("is not text", column="item_id", found=ids.dtype, expected="String")

@@ -22,8 +22,9 @@ from typing import Final, Self
 import polars as pl
 
 from interjudge.datasets.schema import VERDICT_COLUMNS, VERDICT_CORE
-from interjudge.errors import InputError, InterjudgeError
+from interjudge.errors import InputError
 from interjudge.judges.base import ANSWER_COLUMNS, Judge
+from interjudge.judges.store_errors import in_words, primary
 
 STORE_VERSION: Final = 1
 APPLICATION_ID: Final = 0x696A7264  # "ijrd", so that another program's database is never taken for a store
@@ -69,6 +70,11 @@ _LATEST_JUDGES: Final = (
     " WHERE used = (SELECT max(used) FROM judges WHERE name = j.name) ORDER BY judge_id"
 )
 
+_OLDER_VERDICTS: Final = (
+    "SELECT name, count(*) FROM judges AS j JOIN verdicts USING (judge_id)"
+    " WHERE used < (SELECT max(used) FROM judges WHERE name = j.name) GROUP BY name ORDER BY min(judge_id)"
+)
+
 _SET_VALUES: Final = ", ".join(f"{c} = excluded.{c}" for c in VALUES)
 _PUT: Final = (
     f"INSERT INTO verdicts (judge_id, repeat, output_id, {', '.join(VALUES)}) "
@@ -97,7 +103,7 @@ class Store:
     def __init__(self, path: Path | str, *, durable: bool = False, timeout_s: float = 60.0) -> None:
         self.path = Path(path)
         self._reads: dict[tuple[str, ...], int] = {}
-        with _in_words(self.path):
+        with in_words(self.path):
             self._db = _patiently(self.path, durable, timeout_s)
         self._version = self._data_version()
 
@@ -145,7 +151,7 @@ class Store:
         points to its new output from now on; verdicts on the old one stay and count again if it comes back.
         """
         reads_id = self._reads_id(reads)
-        with _in_words(self.path):
+        with in_words(self.path):
             self._load(
                 "incoming(pos INTEGER PRIMARY KEY, item_id TEXT, output_hash BLOB)",
                 pl.DataFrame({"item_id": item_ids, "hash": hashes.str.decode("hex")}).with_row_index(),
@@ -166,7 +172,7 @@ class Store:
                     (reads_id, *window),
                 )
         known = "SELECT output_id FROM incoming JOIN outputs USING (output_hash) ORDER BY pos"
-        with _in_words(self.path):
+        with in_words(self.path):
             return _frame(self._db.execute(known), {"output_id": pl.Int64()})["output_id"]
 
     def stored(self, judge_id: int, repeat: int, output_ids: pl.Series, *, finished: bool = True) -> pl.DataFrame:
@@ -179,7 +185,7 @@ class Store:
             f" WHERE judge_id = ? AND repeat = ?"
             f"{f' AND status NOT IN {ASKED_AGAIN}' if finished else ''} ORDER BY pos"
         )
-        with _in_words(self.path):
+        with in_words(self.path):
             ids = pl.DataFrame({"output_id": output_ids}).with_row_index()
             self._load("wanted(pos INTEGER PRIMARY KEY, output_id INTEGER)", ids)
             return _frame(self._db.execute(query, (judge_id, repeat)), STORED)
@@ -201,7 +207,7 @@ class Store:
         return before != self._version
 
     def _data_version(self) -> int:
-        with _in_words(self.path):
+        with in_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def _reads_id(self, reads: Sequence[str]) -> int:
@@ -216,7 +222,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         # IMMEDIATE takes the write lock at once: a transaction never has to give up half way to another's.
-        with _in_words(self.path):
+        with in_words(self.path):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
@@ -240,35 +246,41 @@ def read_store(path: Path | str) -> pl.DataFrame:
     """The verdicts of a store as a verdict table: judges in order of first use, items in order of arrival.
 
     Where one judge name was used with several hashes (its lexicon changed, say), the most recently used one
-    counts. An item is shown with the verdicts on its latest content. Columns beyond the first eight are there
-    where any verdict has them; `judge_hash` and `created_at` always.
+    counts; `store_notes` says so. An item is shown with the verdicts on its latest content. Columns beyond the
+    first eight are there where any verdict has them; `judge_hash` and `created_at` always.
 
     Raises
     ------
     InputError : no such file, or not a verdict store that this version can read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError("no such file", file=path, expected="a verdict store")
-    with _in_words(path):
-        db = _reader(path)
-        try:
-            _check_version(db, path)
-            db.execute("BEGIN")  # one snapshot for the three queries; closing ends it
-            judges = _frame(db.execute(_LATEST_JUDGES), _JUDGES)
-            items = _frame(db.execute(f"SELECT {', '.join(_ITEMS)} FROM items"), _ITEMS)
-            columns = {"judge_id": pl.Int64(), "repeat": pl.Int64(), **STORED}
-            kept = judges["judge_id"].to_list()
-            query = f"SELECT {', '.join(columns)} FROM verdicts WHERE judge_id IN ({', '.join('?' * len(kept))})"
-            verdicts = _frame(db.execute(query, kept), columns)
-        finally:
-            db.close()
+    with _reading(path) as db:
+        judges = _frame(db.execute(_LATEST_JUDGES), _JUDGES)
+        items = _frame(db.execute(f"SELECT {', '.join(_ITEMS)} FROM items"), _ITEMS)
+        columns = {"judge_id": pl.Int64(), "repeat": pl.Int64(), **STORED}
+        kept = judges["judge_id"].to_list()
+        query = f"SELECT {', '.join(columns)} FROM verdicts WHERE judge_id IN ({', '.join('?' * len(kept))})"
+        verdicts = _frame(db.execute(query, kept), columns)
     table = (
         verdicts.join(judges, on="judge_id")
         .join(items, on=["reads_id", "output_id"])
         .sort("judge_id", "rank", "repeat")
     )
     return verdict_table(table)
+
+
+def store_notes(path: Path | str) -> list[str]:
+    """What `read_store` leaves out of a store, a sentence for each judge's name; empty where nothing is.
+
+    Raises
+    ------
+    InputError : as `read_store`.
+    """
+    with _reading(path) as db:
+        older = db.execute(_OLDER_VERDICTS).fetchall()
+    return [
+        f"{n:,} verdict{'s' * (n > 1)} of an older version of {name!r} {'are' if n > 1 else 'is'} left out"
+        for name, n in older
+    ]
 
 
 def verdict_table(table: pl.DataFrame) -> pl.DataFrame:
@@ -304,6 +316,22 @@ def _opened(path: Path, durable: bool, timeout_s: float) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+@contextmanager
+def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """One snapshot of a store, which closing ends."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError("no such file", file=path, expected="a verdict store")
+    with in_words(path):
+        db = _reader(path)
+        try:
+            _check_version(db, path)
+            db.execute("BEGIN")
+            yield db
+        finally:
+            db.close()
 
 
 def _reader(path: Path) -> sqlite3.Connection:
@@ -353,7 +381,7 @@ def _patiently(path: Path, durable: bool, timeout_s: float) -> sqlite3.Connectio
         try:
             return _opened(path, durable, timeout_s)
         except sqlite3.OperationalError as error:
-            if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.02)
 
@@ -371,36 +399,3 @@ def _frame(cursor: sqlite3.Cursor, schema: Mapping[str, pl.DataType | pl.Enum]) 
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-
-
-def _primary(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-
-
-_WRONG: Final = {
-    sqlite3.SQLITE_NOTADB: ("is not a verdict store", "an SQLite file made by `interjudge score`"),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "a folder that exists and can be written to"),
-    sqlite3.SQLITE_READONLY: ("cannot be written to", "a file and a folder with write permission"),
-    sqlite3.SQLITE_PERM: ("cannot be written to", "a file and a folder with write permission"),
-}
-_FAILED: Final = {
-    sqlite3.SQLITE_BUSY: "another process keeps the verdict store locked; try again",
-    sqlite3.SQLITE_FULL: "the disk is full; what was stored so far is safe",
-    sqlite3.SQLITE_IOERR: "the verdict store cannot be read or written (input/output error)",
-}
-
-
-@contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    """SQLite's errors as sentences about the file."""
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise  # our own mistake, not the file's
-    except sqlite3.DatabaseError as error:
-        code = _primary(error)
-        if code in _FAILED:
-            raise InterjudgeError(f"{path}: {_FAILED[code]}") from error
-        damaged = (f"the verdict store is damaged ({error})", "a file that a run left whole")
-        problem, expected = _WRONG.get(code, damaged)
-        raise InputError(problem, file=path, expected=expected) from error

@@ -234,3 +234,78 @@ def test_agree_never_imports_pandas(folder: Path):
 
 def test_the_version_is_printed(folder: Path):
     assert run("--version", cwd=folder).stdout.startswith("interjudge ")
+
+
+def test_no_command_writes_over_what_it_reads(folder: Path):
+    table = pl.read_csv(folder / "verdicts.csv", infer_schema=False)
+    (folder / "r").mkdir()
+    table.write_ndjson(folder / "in.jsonl")
+    table.write_parquet(folder / "v.parquet")
+    pl.DataFrame(OUTPUTS).write_parquet(folder / "r" / "items.parquet")
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    gold = ("-r", "gold.csv")
+    fails(run("agree", "in.jsonl", "--json", "in.jsonl", cwd=folder), "in.jsonl", "never overwritten")
+    fails(run("agree", "in.jsonl", *gold, "--json", "./gold.csv", cwd=folder), "never overwritten")
+    fails(run("flag", "in.jsonl", "--gold", "v.parquet", "--out", "v.parquet", cwd=folder), "never overwritten")
+    args = ("--outputs", "r/items.parquet", "--out", "r")
+    fails(run("report", "v.parquet", *args, cwd=folder), "r/items.parquet", "never overwritten")
+    fails(run("demo", "--out", ".", cwd=folder), "no demo made it", "--out")
+    args = ("--out", "a.parquet", "--items", "./a.parquet")
+    fails(run("flag", "in.jsonl", *args, cwd=folder), "two results would be written here")
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_json_on_standard_output_keeps_every_label(folder: Path):
+    rows = [("1", "a", "é\u202e"), ("2", "a", "n"), ("1", "b", "é\u202e"), ("2", "b", "n")]
+    pl.DataFrame(rows, schema=["item_id", "judge", "label"], orient="row").write_csv(folder / "e.csv")
+    code = "import sys; from interjudge.cli import main; sys.argv[1:] = ['agree', 'e.csv', '--json', '-']; main()"
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=False, env=env)
+    text = done.stdout.decode("utf-8")
+    assert set(json.loads(text)["judges"][0]["rate"]) == {"é\u202e", "n"}
+    assert "\u202e" not in text  # escaped, as in report.json
+
+
+def test_a_name_in_the_data_cannot_speak_to_the_terminal(folder: Path):
+    rows = [(i, f"{j}\x1b[2J\x07\u202e", "x") for i in "12" for j in "ab"]
+    pl.DataFrame(rows, schema=["item_id", "judge", "label"], orient="row").write_csv(folder / "e.csv")
+    done = run("agree", "e.csv", "-j", "a\x1b[2J\x07", cwd=folder)
+    fails(done, "did you mean", r"a\x1b[2J\x07\u202e")
+    assert not set("\x1b\x07\u202e") & set(done.stderr)
+
+
+def test_judge_columns_may_be_named_one_by_one(folder: Path):
+    (folder / "wide.csv").write_text("item_id,x,y,z\n1,safe,safe,safe\n2,unsafe,safe,safe\n")
+    args = ("--judge-columns", "x", "--judge-columns", "y,z", "--json", "a.json", "-q")
+    assert run("agree", "wide.csv", *args, cwd=folder).returncode == 0
+    assert [j["judge"] for j in json.loads((folder / "a.json").read_text())["judges"]] == ["x", "y", "z"]
+
+
+def test_flag_takes_a_reference_and_joins_the_outputs(folder: Path):
+    (folder / "truth.csv").write_text("item_id,truth\n1,compliance\n2,refusal\n3,refusal\n")
+    args = ("-r", "truth.csv", "--gold-column", "truth", "--outputs", "outputs.jsonl", "--out", "f.csv")
+    done = run("flag", "verdicts.csv", *args, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    flags = pl.read_csv(folder / "f.csv", infer_schema=False)
+    assert flags.columns[-3:] == ["prompt", "response", "model"]
+    wrong = flags.filter(flagged="true")
+    assert wrong.select("item_id", "judge", "reasons", "model").rows() == [
+        ("3", "a", "contradicts the reference; split panel", "n")
+    ]
+    table = done.stdout[done.stdout.index("Most likely wrong") :]
+    assert table.splitlines()[3].split()[:4] == ["3", "a", "compliance", "1.00"]
+
+
+def test_a_reference_that_says_nothing_of_the_question_is_not_passed_over(folder: Path):
+    (folder / "c.csv").write_text("item_id,criterion,gold\n1,harm,safe\n2,harm,unsafe\n")
+    for command in (("agree",), ("flag", "--out", "f.parquet")):
+        fails(run(*command, "verdicts.csv", "-r", "c.csv", cwd=folder), "c.csv", "says nothing of 'unstated'")
+
+
+def test_report_tells_which_judges_and_labels_were_read(folder: Path):
+    args = ("-j", "a", "-j", "b", "-r", "gold.csv", "--level", "nominal", "--out", "r", "-q")
+    assert run("report", "verdicts.csv", *args, cwd=folder).returncode == 0
+    options = json.loads((folder / "r" / "report.json").read_text())["provenance"]["options"]
+    assert options["judge"] == ["a", "b"]
+    assert options["reference"] == "gold.csv"
+    assert options["questions"] == [{"level": "nominal"}]

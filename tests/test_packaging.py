@@ -1,5 +1,6 @@
 """What is built holds what is tracked, and takes no other project's name."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -79,8 +80,20 @@ def test_other_peoples_packages_stay_importable_beside_ours(beside: Path, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["datasets", "judges", "agreement", "reports"])
-def test_no_folder_of_ours_is_importable_by_its_bare_name(tmp_path: Path, name: str):
-    code = f"import interjudge.{name}, importlib.util as u; s = u.find_spec('{name}'); print(s.origin if s else None)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "interjudge" not in done.stdout
-    assert done.stdout.strip() in ("None", "") or name in done.stdout
+def test_no_folder_of_ours_is_importable_by_its_bare_name(repo_root: Path, tmp_path: Path, name: str):
+    ours = {repo_root / name, *(Path(place) for place in importlib.import_module(f"interjudge.{name}").__path__)}
+    ours = {place.resolve() for place in ours}
+    assert not ours & found_under(name, tmp_path)
+    # with the checkout on the path it would be found: so the line above can fail
+    assert ours & found_under(name, tmp_path, PYTHONPATH=str(repo_root))
+
+
+def found_under(name: str, cwd: Path, **env: str) -> set[Path]:
+    """The folders from which a fresh Python that uses our package would import `name`."""
+    code = (
+        f"import interjudge.{name}, importlib.util as u; s = u.find_spec('{name}')\n"
+        "for place in (s.submodule_search_locations or []) if s else []: print(place)"
+    )
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | env
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, check=True)
+    return {Path(line).resolve() for line in done.stdout.splitlines()}

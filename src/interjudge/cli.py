@@ -14,6 +14,8 @@ from interjudge import cli_screen as screen
 from interjudge.errors import InterjudgeError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from interjudge.agreement.require import Requirement
     from interjudge.agreement.results import Agreement
 
@@ -96,7 +98,8 @@ def score(
         Path | None,
         typer.Option(
             metavar="DB",
-            help="The verdict store, from which a run resumes; default the name of --out with .db, or verdicts.db.",
+            help="The verdict store, from which a run resumes; default the name of --out with .db, else that of the "
+            "outputs (outputs.db), for stdin verdicts.db. With --out - there is none unless it is named here.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N outputs.")] = None,
@@ -105,7 +108,10 @@ def score(
     max_missing: opt.MaxMissing = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Judges x outputs -> verdicts. Resumes where it stopped; nothing that is stored is asked again."""
+    """Judges x outputs -> verdicts. Resumes where it stopped; nothing that is stored is asked again.
+
+    Exit code 1 where a judge gave no usable verdict at all; what there is has been written then.
+    """
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.write import check_target, write_table
     from interjudge.judges.registry import get_judge
@@ -114,22 +120,32 @@ def score(
     if out is not None:
         check_target(out, inputs=[outputs])
     judges = [get_judge(spec) for spec in judge]
+    inputs = [outputs, *(file for one in judges for file in one.files)]
+    if out is not None:
+        check_target(out, inputs=inputs)
+    db = store or opt.default_store(outputs, out)
+    if db is not None:
+        check_target(db, inputs=inputs, table=False)
     with screen.working("reading the outputs", quiet=quiet):
         table = read_outputs(outputs, limit=limit)
-    db = store or (Path(out).with_suffix(".db") if out not in (None, "-") else Path("verdicts.db"))
+    done: dict[str, tuple[int, int]] = {}
     try:
         with screen.bars(quiet) as progress:
-            verdicts = run(table, judges, store=db, redo=redo, repeats=repeats, progress=progress)
+            counted = screen.counted(progress, done)
+            verdicts = run(table, judges, store=db, redo=redo, repeats=repeats, progress=counted)
     except KeyboardInterrupt:
-        typer.echo(f"interjudge: stopped; what was finished is in {db}. The same command resumes.", err=True)
+        _stopped(db, done)
         raise typer.Exit(INTERRUPTED) from None
     if out is not None:
-        write_table(verdicts, out, inputs=[outputs])
+        write_table(verdicts, out, inputs=inputs)
     if not quiet:
         from interjudge.cli_tables import print_scores
+        from interjudge.judges.store import store_notes
 
-        print_scores(verdicts, screen.console(stderr=out == "-"))
-    _wrote([db, *([Path(out)] if out not in (None, "-") else [])], err=out == "-")
+        console = screen.console(stderr=out == "-")
+        print_scores(verdicts, console, notes=store_notes(db) if db is not None else ())
+    _wrote([Path(path) for path in (db, out) if path not in (None, "-")], err=out == "-")
+    _check_silent(verdicts)
     _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
 
 
@@ -308,12 +324,38 @@ def list_judges() -> None:
 
 
 @judges_app.command("show", epilog="Example: `interjudge judges show keyword:default`")
-def show_judge(name: Annotated[str, typer.Argument(help="As for `score -j`.")]) -> None:
+def show_judge(
+    name: Annotated[str, typer.Argument(help="As for `score -j`.")],
+    json: Annotated[bool, typer.Option("--json", help="All of it, as JSON on stdout.")] = False,
+) -> None:
     """All that decides the verdicts of one judge."""
-    from interjudge.cli_tables import print_judge
+    from interjudge.cli_tables import judge_json, print_judge
+    from interjudge.datasets.write import write_text
     from interjudge.judges.registry import describe
 
-    print_judge(describe(name), screen.console())
+    told = describe(name)
+    if json:
+        write_text(judge_json(told), "-")
+    else:
+        print_judge(told, screen.console())
+
+
+def _stopped(db: Path | None, done: dict[str, tuple[int, int]]) -> None:
+    if db is None:
+        typer.echo("interjudge: stopped; nothing is stored (name a --store to resume from)", err=True)
+        return
+    stored = ", ".join(f"stored {n:,} of {total:,} verdicts of {judge}" for judge, (n, total) in done.items())
+    typer.echo(f"interjudge: stopped; {stored or 'nothing was asked'}, in {db}. The same command resumes.", err=True)
+
+
+def _check_silent(verdicts: pl.DataFrame) -> None:
+    from interjudge.cli_tables import silent_judges
+
+    silent = silent_judges(verdicts)
+    for words in silent:
+        typer.echo(f"interjudge: {words}", err=True)
+    if silent:
+        raise typer.Exit(1)
 
 
 def _check(answer: Agreement, requirements: list[Requirement], max_missing: float | None) -> None:

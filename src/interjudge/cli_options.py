@@ -215,6 +215,18 @@ def load(
     return Tables(table, whole, gold, name, tuple(sources))
 
 
+def default_store(outputs: str, out: str | None) -> Path | None:
+    """Where `score` keeps verdicts: beside `out`, else in the current folder under the name of the outputs."""
+    if out == "-":
+        return None
+    if out is None and outputs == "-":
+        return Path("verdicts.db")
+    path = Path(out) if out is not None else Path(Path(outputs).name)
+    if path.suffix.lower() in {".gz", ".zst"}:
+        path = path.with_suffix("")
+    return path.with_suffix(".db")
+
+
 def inputs_of(verdicts: Sequence[str], *others: str | None) -> list[str]:
     """All that a command was given to read; what is no file (a judge's name) does no harm here."""
     return [*verdicts, *(other for other in others if other)]

@@ -29,6 +29,17 @@ def working(what: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
+def counted(progress: Progress | None, done: dict[str, tuple[int, int]]) -> Progress:
+    """The callback `progress` that also keeps in `done` how far each judge has come: (done, total)."""
+
+    def update(what: str, n: int, total: int) -> None:
+        done[what] = (n, total)
+        if progress is not None:
+            progress(what, n, total)
+
+    return update
+
+
 @contextmanager
 def bars(quiet: bool = False) -> Iterator[Progress | None]:
     """A callback `(what, done, total)` that draws one bar for each `what`."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from interjudge.reports.escape import terminal
+from interjudge.judges.messages import without_secrets
+from interjudge.reports.escape import json_text, terminal, visible
 from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.terminal import print_table, print_text
 from interjudge.reports.wording import count, percent, status_name
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 _MANY_LABELS = 4
 _SUSPECTS = 5
+_ERROR = 300  # characters of an error
+_VALUE = 300  # characters of a value of a judge's identity
 
 
-def print_scores(verdicts: pl.DataFrame, console: Console) -> None:
-    """What every judge said: how many verdicts are usable, how often each label, what failed and how."""
+def print_scores(verdicts: pl.DataFrame, console: Console, notes: Sequence[str] = ()) -> None:
+    """What every judge said: how many verdicts are usable, how often each label, what failed, how and why."""
     rows = []
     for judge in verdicts["judge"].unique(maintain_order=True):
         own = verdicts.filter(pl.col("judge") == judge)
@@ -47,7 +50,35 @@ def print_scores(verdicts: pl.DataFrame, console: Console) -> None:
         Column("said", "left", rank=1),
         Column("not ok", "left", rank=2),
     )
-    print_table(Table("Verdicts by judge", columns, tuple(rows)).without_empty(), console)
+    why = tuple(f"{judge}: {words}" for judge, words in _commonest_errors(verdicts).items())
+    print_table(Table("Verdicts by judge", columns, tuple(rows), (*why, *notes)).without_empty(), console)
+
+
+def silent_judges(verdicts: pl.DataFrame) -> list[str]:
+    """A sentence for each judge that has no usable verdict at all, with its commonest error."""
+    counts = verdicts.group_by("judge", maintain_order=True).agg(n=pl.len(), ok=(pl.col("status") == "ok").sum())
+    errors = _commonest_errors(verdicts)
+    return [
+        f"no verdict of {terminal(judge)} is ok, of {count(n)}"
+        + (f": {terminal(errors[judge])}" if judge in errors else "")
+        for judge, n, ok in counts.iter_rows()
+        if not ok
+    ]
+
+
+def _commonest_errors(verdicts: pl.DataFrame) -> dict[str, str]:
+    """Judge -> how often its commonest error came, and which; only judges with errors that say something."""
+    if "raw" not in verdicts.columns:
+        return {}
+    counts = (
+        verdicts.filter((pl.col("status") == "error") & pl.col("raw").is_not_null())
+        .group_by("judge", "raw", maintain_order=True)
+        .len()
+        .sort(["len", "raw"], descending=[True, False])
+        .unique("judge", keep="first", maintain_order=True)
+    )
+    # A judge may write its errors itself, at any length and with anything in them.
+    return {judge: f"{count(n)} x {visible(without_secrets(raw), _ERROR)}" for judge, raw, n in counts.iter_rows()}
 
 
 def _said(ok: pl.DataFrame) -> str:
@@ -126,7 +157,15 @@ def print_judge(judge: Described, console: Console) -> None:
         console.print(f"{name:>10}  {terminal(value)}", markup=False, soft_wrap=True)
     for name, given in judge.identity.items():
         text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
-        console.print(f"{terminal(name):>10}  {terminal(text)}", markup=False, soft_wrap=True)
+        shown = terminal(text)
+        if len(shown) > _VALUE:
+            shown = f"{shown[:_VALUE]}... ({len(text):,} characters; in full with --json)"
+        console.print(f"{terminal(name):>10}  {shown}", markup=False, soft_wrap=True)
+
+
+def judge_json(judge: Described) -> str:
+    """Everything that decides one judge's verdicts, uncut, as a JSON object."""
+    return json_text(json.dumps(vars(judge), ensure_ascii=False, indent=2, default=str)) + "\n"
 
 
 def print_cross_check(checks: Sequence[Check], console: Console) -> None:

@@ -98,10 +98,11 @@ def make_report(
 
 
 def check_folder(out: Path, *, inputs: Sequence[str | Path]) -> None:
-    """Raise `InputError` where a file that `make_report` would write into `out` is one of `inputs`, or cannot be one."""
+    """Raise `InputError` where a file that `make_report` would write into `out` is one of `inputs`."""
     if out.exists():
         folder(out)  # it may be a file
-    check_targets([out / name for name in (JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME)], inputs=inputs)
+    names = (JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME)
+    check_targets([out / name for name in names], inputs=inputs, table=False)
 
 
 def run_demo(

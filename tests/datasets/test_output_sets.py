@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from interjudge.datasets.outputs import read_outputs
+from interjudge.datasets.outputs import joined, read_outputs
 from interjudge.datasets.schema import OUTPUT_COLUMNS
 from interjudge.errors import InputError
 
@@ -78,7 +78,8 @@ def test_a_bad_value_is_named(tmp_path: Path, columns: dict[str, list[object]], 
 
 def test_a_missing_column_lists_those_that_are_there(tmp_path: Path) -> None:
     message = refusal(parquet(tmp_path, prompt=["p"], completion=["r"]))
-    assert "column 'response': a required column is missing; found the columns prompt, completion" in message
+    assert "column 'response': a required column is missing (rename 'completion' to 'response'?)" in message
+    assert "found the columns prompt, completion" in message
 
 
 def test_a_table_without_rows(tmp_path: Path) -> None:
@@ -108,3 +109,27 @@ def test_limit_reads_the_first_rows(tmp_path: Path) -> None:
         assert read_outputs(tmp_path / name, limit=99).height == 6
     with pytest.raises(InputError, match="1 or more"):
         read_outputs(tmp_path / "o.csv", limit=0)
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        ("question,response", "rename 'question' to 'prompt'?"),
+        ("instruction,response", "rename 'instruction' to 'prompt'?"),
+        ("prompt,completion", "rename 'completion' to 'response'?"),
+        ("prompt,output", "rename 'output' to 'response'?"),
+        ("prompt,answer", "rename 'answer' to 'response'?"),
+        ("prompt,assistant_response", "rename 'assistant_response' to 'response'?"),
+    ],
+)
+def test_what_others_call_our_columns_is_known(tmp_path: Path, header: str, hint: str) -> None:
+    (tmp_path / "o.csv").write_text(f"{header}\na,b\n")
+    with pytest.raises(InputError) as caught:
+        read_outputs(tmp_path / "o.csv")
+    assert hint in str(caught.value)
+
+
+def test_outputs_join_a_table_by_item() -> None:
+    frame = pl.DataFrame({"item_id": ["b", "a", "z"], "model": ["own", "own", "own"]})
+    outputs = pl.DataFrame({"item_id": ["a", "b"], "prompt": ["p", "q"], "response": ["r", "s"], "model": ["m", "n"]})
+    assert joined(frame, outputs).rows() == [("b", "own", "q", "s"), ("a", "own", "p", "r"), ("z", "own", None, None)]

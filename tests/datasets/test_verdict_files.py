@@ -324,3 +324,23 @@ def test_human_scores_as_published_are_read_in_wide_form(panels: Path, tmp_path:
     for k in (1, 2, 3):
         ours = frame.filter(judge=f"human_score_{k}")["score"]
         assert ours.equals(tidy.filter(judge=f"human{k}")["score"])
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "parts"),
+    [
+        ("x,y\n1,2\n", ["x", "y"], ("column 'item_id'", "expected item_id, or prompt and response")),
+        ("judge,label\na,1\n", [], ("column 'item_id'", "expected item_id, or prompt and response")),
+        ("id,judge,label\na,j,1\n", [], ("rename 'id' to 'item_id'?",)),
+        ("item_id,Annotator,label\na,j,1\n", [], ("rename 'Annotator' to 'judge'?",)),
+        ("item_id,worker,label\na,j,1\n", [], ("rename 'worker' to 'judge'?",)),
+        ("item_id|judge|label\na|j|1\n", [], ("the header is one column", "a comma, a semicolon or a tab")),
+    ],
+)
+def test_a_missing_column_comes_with_what_to_do(
+    tmp_path: Path, text: str, columns: list[str], parts: tuple[str, ...]
+) -> None:
+    message = refusal([written(tmp_path, text)], judge_columns=columns)
+    for part in parts:
+        assert part in message
+    assert "judges' columns to be named" not in message or not columns

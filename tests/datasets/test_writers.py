@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from interjudge.datasets.outputs import read_outputs
-from interjudge.datasets.write import check_target, write_table, write_text
+from interjudge.datasets.write import check_target, check_targets, write_table, write_text
 from interjudge.errors import InputError, InterjudgeError
 
 FRAME = pl.DataFrame(
@@ -32,7 +32,13 @@ def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
     assert (packed == b"\x28\xb5") == name.endswith(".zst")
 
 
-def test_lists_and_objects_go_into_jsonl_and_parquet_and_not_into_csv(tmp_path: Path) -> None:
+def test_a_list_becomes_one_text_in_csv(tmp_path: Path) -> None:
+    lists = pl.DataFrame({"item_id": ["a", "b", "c"], "reasons": [["x, y", "z"], [], None], "n": [[1, 2], [3], None]})
+    write_table(lists, tmp_path / "o.csv")
+    assert (tmp_path / "o.csv").read_text() == '"item_id","reasons","n"\n"a","x, y; z","1; 2"\n"b","","3"\n"c",,\n'
+
+
+def test_lists_and_objects_go_into_jsonl_and_parquet_and_objects_not_into_csv(tmp_path: Path) -> None:
     nested = FRAME.with_columns(x=pl.Series([[1], None]), y=pl.Series([{"k": "v"}, {"k": None}]))
     for name in ("o.parquet", "o.jsonl"):
         write_table(nested, tmp_path / name)
@@ -213,3 +219,30 @@ def test_a_symlink_stays_one_and_its_target_is_replaced(tmp_path: Path) -> None:
     write_text("new", link)
     assert link.is_symlink()
     assert target.read_text() == "new"
+
+
+def test_text_is_not_written_over_an_input(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("data")
+    (tmp_path / "link.json").symlink_to("in.jsonl")
+    for name in ("in.jsonl", "link.json"):
+        with pytest.raises(InputError, match="never overwritten"):
+            write_text("x", tmp_path / name, inputs=[tmp_path / "in.jsonl"])
+    assert (tmp_path / "in.jsonl").read_text() == "data"
+
+
+def test_two_results_may_not_have_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.parquet").symlink_to("a.parquet")
+    for other in ("a.parquet", "./a.parquet", str(tmp_path / "a.parquet"), "link.parquet"):
+        with pytest.raises(InputError, match="two results would be written here"):
+            check_targets(["a.parquet", other])
+    with pytest.raises(InputError, match="two results"):
+        check_targets(["-", "-"])
+    check_targets(["a.parquet", "b.parquet", "-"])
+
+
+def test_text_on_standard_output_is_utf8_whatever_the_terminal_shows() -> None:
+    code = "from interjudge.datasets.write import write_text; print('first'); write_text('é\\n', '-')"
+    env = {**os.environ, "PYTHONIOENCODING": "ascii:replace"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=env)
+    assert result.stdout.replace(b"\r", b"") == "first\né\n".encode()

@@ -192,6 +192,97 @@ def test_a_function_without_source_text_needs_a_version() -> None:
     assert callable_judge(function).hash  # type: ignore[arg-type]
 
 
+# Keys. Nothing bound is ever shown, and what has the name of a key decides nothing.
+
+CANARY = "canary-in-the-coal-mine"
+
+
+def asking(batch: pl.DataFrame, model: str = "m", api_key: str = "", max_tokens: int = 5) -> list[str]:
+    if "raise" in batch["response"].to_list():
+        raise ValueError(f"{model} refused the key {api_key}")
+    return [str(max_tokens)] * batch.height
+
+
+def with_key(token: str) -> Callable[[pl.DataFrame], list[str]]:
+    return lambda batch: asking(batch, api_key=token)
+
+
+class Service:
+    def __init__(self, token: str, url: str = "u") -> None:
+        self.token, self.url = token, url
+
+    def __call__(self, batch: pl.DataFrame) -> list[str]:
+        return asking(batch, self.url, self.token)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda key: partial(asking, api_key=key),
+        lambda key: partial(asking, model="m", api_key=key),
+        lambda key: partial(lambda api_key, batch: asking(batch, api_key=api_key), key),
+        with_key,
+        Service,
+        lambda key: Service(key).__call__,
+        lambda key: partial(Service(key).__call__),
+    ],
+)
+def test_a_key_is_in_no_identity_no_hash_no_store_and_no_verdict(
+    tmp_path: Path, make: Callable[[str], Callable[[pl.DataFrame], object]]
+) -> None:
+    judge = callable_judge(make(CANARY), name="asking")
+    assert CANARY not in str(judge.identity)
+    assert judge.hash == callable_judge(make("another key"), name="asking").hash
+    table = score(outputs("a", "raise"), [judge], store=tmp_path / "s.db")
+    assert table["status"].to_list() == ["ok", "error"]
+    assert "refused the key [hidden]" in table["raw"][1]
+    assert CANARY not in table.write_csv()
+    assert CANARY.encode() not in (tmp_path / "s.db").read_bytes()
+
+
+def test_a_key_beside_something_opaque_is_hidden_too() -> None:
+    """A client that says nothing needs a `version`; the key beside it stays out of messages all the same."""
+    service = Service(CANARY)
+    service.client = object()  # type: ignore[attr-defined]
+    service.version = 1  # type: ignore[attr-defined]
+    assert score(outputs("raise"), [callable_judge(service)])["raw"][0] == "ValueError: u refused the key [hidden]"
+
+
+def test_values_without_the_name_of_a_key_are_hashed_and_still_decide() -> None:
+    """A number is no key, whatever it is called; nor are `keywords`, or a plain `key`, which may be a column's name."""
+
+    def find(batch: pl.DataFrame, keywords: str = "", key: str = "", stop_token: int = 0) -> list[str]:
+        return [keywords + key + str(stop_token)] * batch.height
+
+    judges = [
+        callable_judge(partial(find, **given))
+        for given in ({}, {"keywords": CANARY}, {"keywords": "b"}, {"key": "a"}, {"key": "b"}, {"stop_token": 1})
+    ]
+    assert len({judge.hash for judge in judges}) == len(judges)
+    assert not any(CANARY in str(judge.identity) for judge in judges)
+
+
+# How much it is asked at once.
+
+
+def test_batches_start_small_and_grow_unless_their_size_is_declared() -> None:
+    def one(batch: pl.DataFrame) -> list[str]:
+        return ["x"] * batch.height
+
+    assert (callable_judge(one).batch_size, callable_judge(one).grow_to) == (8, 10_000)
+    one.batch_size = 3  # type: ignore[attr-defined]  # that is how a function declares it
+    assert (callable_judge(one).batch_size, callable_judge(one).grow_to) == (3, 0)
+
+
+def test_a_list_of_labels_and_scores_is_not_sorted_out_by_asking_again() -> None:
+    def mixed(batch: pl.DataFrame) -> list[object]:
+        return ["a", 1][: batch.height]
+
+    table = score(outputs("a", "b"), [callable_judge(mixed)])
+    assert table["status"].to_list() == ["error", "error"]
+    assert "values of several types" in table["raw"][0]
+
+
 # What it may answer.
 
 

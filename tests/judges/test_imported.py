@@ -90,6 +90,15 @@ def test_numbers_may_be_labels_and_text_scores() -> None:
     ]
 
 
+def test_a_judge_names_the_file_it_read_and_its_hash_does_not_hang_on_the_place(tmp_path: Path) -> None:
+    for name in ("v.csv", "copy.csv"):
+        (tmp_path / name).write_text("item_id,judge,label\na,ann,x\n")
+    one, two = (file_judge(str(tmp_path / name)) for name in ("v.csv", "copy.csv"))
+    assert one.files == (str(tmp_path / "v.csv"),)
+    assert one.hash == two.hash
+    assert column_judge("x").files == ()
+
+
 def test_a_column_of_lists_is_an_error_in_words() -> None:
     with pytest.raises(InputError, match=re.escape("reads a column that is neither text nor number")):
         score(outputs(x=[["a"], ["b"]]), [COLUMN.make("x")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -171,6 +172,130 @@ def test_an_answer_outside_the_contract_is_an_error_verdict_that_says_so(
     assert words in table["raw"][0]
 
 
+# An answer that is no table of the batch's height.
+
+
+@pytest.mark.parametrize("answer", [pl.DataFrame({"label": ["even"]}), "even", pl.DataFrame({"lable": ["even"] * 10})])
+def test_an_answer_of_the_wrong_shape_is_asked_once_and_never_taken_apart(answer: object) -> None:
+    """A judge that answers one value for any batch would look right on single outputs."""
+    calls: list[int] = []
+
+    def same(batch: pl.DataFrame) -> object:
+        calls.append(batch.height)
+        return answer
+
+    judge = Judge("same", "classifier", "x", ("even",), same, {}, batch_size=10)  # type: ignore[arg-type]  # the fault
+    table = score(outputs([f"{k:02}" for k in range(35)]), [judge], repeats=2)
+    assert calls == [10]
+    assert (table["status"] == "error").all()
+    assert table["raw"].n_unique() == 1
+    assert "judge 'same' answered" in table["raw"][0]
+
+
+def test_after_a_success_a_wrong_height_costs_its_own_batch_alone() -> None:
+    """One call a batch: the second of four drops a row."""
+    calls: list[int] = []
+
+    def dropping(batch: pl.DataFrame) -> pl.DataFrame:
+        calls.append(batch.height)
+        return batch.filter(pl.col("response") != "14").select(label=pl.col("response").str.head(0) + "x")
+
+    judge = Judge("dropping", "classifier", "x", ("x",), dropping, {}, batch_size=10)
+    table = score(outputs([f"{k:02}" for k in range(40)]), [judge])
+    assert calls == [10, 10, 10, 10]
+    assert table.filter(status="error")["item_id"].to_list() == [f"i{k}" for k in range(10, 20)]
+    assert "9 rows for 10 outputs" in table.filter(status="error")["raw"][0]
+
+
+# Batches that grow.
+
+
+class Clock:
+    """Stands for `time`: every call of the judge takes what the test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("seconds_each", "sizes"),
+    [
+        (0.0, [8, 16, 32, 64, 96, 84]),  # doubled up to 100, in pieces of 8, then what is left
+        (0.02, [8, 16, 32, 64, 64, 64, 52]),  # 32 take .64 s, 64 take 1.28 s
+        (5.0, [8] * 37 + [4]),
+    ],
+)
+def test_batches_grow_while_one_takes_less_than_a_second(
+    monkeypatch: pytest.MonkeyPatch, seconds_each: float, sizes: list[int]
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("interjudge.judges.asking.time", clock)
+
+    class Timed(Asked):
+        def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
+            clock.now += seconds_each * batch.height
+            return super().__call__(batch)
+
+    asked = Timed()
+    judge = replace(asked.judge(batch_size=8), grow_to=100)
+    table = score(outputs([f"{k:03}" for k in range(300)]), [judge])
+    assert [len(batch) for batch in asked.batches] == sizes
+    expected = score(outputs([f"{k:03}" for k in range(300)]), [Asked().judge()])
+    assert_frame_equal(table.drop(PROVENANCE), expected.drop(PROVENANCE))
+
+
+def test_a_batch_that_got_slow_shrinks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("interjudge.judges.asking.time", clock)
+
+    class Slower(Asked):
+        def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
+            clock.now += 3.0 if len(self.batches) > 1 else 0.0
+            return super().__call__(batch)
+
+    asked = Slower()
+    score(outputs([f"{k:02}" for k in range(72)]), [replace(asked.judge(batch_size=8), grow_to=1000)])
+    assert [len(batch) for batch in asked.batches] == [8, 16, 32, 16]
+
+
+# What the caller may give.
+
+
+def test_judges_by_name_and_as_functions_and_outputs_by_path(tmp_path: Path) -> None:
+    def shouts(batch: pl.DataFrame) -> list[bool]:
+        return [text.isupper() for text in batch["response"]]
+
+    items = pl.DataFrame({"prompt": ["p", "p", "p"], "response": ["NO", "I cannot help with that.", "NO"]})
+    items.write_csv(tmp_path / "outputs.csv")
+    read = score(tmp_path / "outputs.csv", ["keyword:default", shouts, Asked().judge()])
+    assert read["judge"].unique(maintain_order=True).to_list() == ["keyword:default", "shouts", "parity"]
+    given = score(items, "keyword:default")
+    assert given["label"].to_list() == ["compliance", "refusal", "compliance"]
+    assert given["item_id"].to_list() == read.filter(judge="keyword:default")["item_id"].to_list()
+    assert given["item_id"].n_unique() == 3
+    assert score(str(tmp_path / "outputs.csv"), shouts)["label"].to_list() == ["true", "false", "true"]
+
+
+@pytest.mark.parametrize(
+    ("items", "judges", "words"),
+    [
+        ([{"response": "a"}], ["keyword:default"], "the outputs are not a table; found a list; expected a polars"),
+        (outputs(["a"]).lazy(), ["keyword:default"], "the outputs are not a table; found a LazyFrame"),
+        (outputs(["a"]), [7], "'int' is not a judge; found a int"),
+        (outputs(["a"]), 7, "'int' is not a judge; found a int"),
+        (outputs(["a"]), ["keywrod:default"], "did you mean 'keyword:default'"),
+        (outputs(["a"]), [Asked], "'Asked' is not a judge; found a class"),
+        ("no-such-file.jsonl", ["keyword:default"], "no-such-file.jsonl: no such file"),
+    ],
+)
+def test_what_is_neither_is_said_in_words(items: object, judges: object, words: str) -> None:
+    with pytest.raises(InputError, match=re.escape(words)):
+        score(items, judges)  # type: ignore[arg-type]  # that is the fault
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -226,7 +351,7 @@ def test_a_missing_column_is_said_with_the_columns_there_are() -> None:
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        (outputs(["a"]).drop("item_id"), "no column 'item_id'"),
+        (outputs(["a"]).drop("item_id", "prompt"), "no column 'item_id'; found response; expected item_id, or prompt"),
         (outputs(["a", "b"]).with_columns(item_id=pl.lit("same")), "row 2, column 'item_id': stands for two outputs"),
         (outputs(["a"]).with_columns(item_id=pl.lit(None, pl.String)), "row 1, column 'item_id': is empty"),
         (outputs(["a"]).with_columns(item_id=pl.lit(7)), "column 'item_id': is not text"),

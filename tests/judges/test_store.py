@@ -18,7 +18,7 @@ from interjudge.datasets.ids import content_hash
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.base import Judge
 from interjudge.judges.runner import score
-from interjudge.judges.store import STORE_VERSION, STORED, Store, read_store
+from interjudge.judges.store import STORE_VERSION, STORED, Store, read_store, store_notes
 
 
 def outputs(*responses: str, ids: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -317,3 +317,25 @@ def test_an_empty_store_reads_as_an_empty_verdict_table(path: Path) -> None:
     table = read_store(path)
     assert table.height == 0
     assert table.columns[:2] == ["item_id", "judge"]
+
+
+def test_what_is_left_out_of_the_table_is_said(tmp_path: Path) -> None:
+    """Three outputs under two older versions of x, and one under the only version of y: 6 are left out."""
+
+    def judge(name: str, version: int) -> Judge:
+        answer = pl.lit("a")
+        return Judge(name, "rubric", "c", ("a",), lambda b: b.select(label=answer), {"name": name, "v": version})
+
+    store = tmp_path / "s.db"
+    items = pl.DataFrame({"item_id": ["1", "2", "3"], "prompt": "p", "response": ["a", "b", "c"]})
+    score(items, [judge("x", 1)], store=store)
+    assert store_notes(store) == []
+    score(items, [judge("x", 2)], store=store)
+    score(items, [judge("x", 3)], store=store)
+    score(items[:1], [judge("y", 1)], store=store)
+    assert store_notes(store) == ["6 verdicts of an older version of 'x' are left out"]
+    assert read_store(store).height == 4
+    score(items[:1], [judge("y", 2)], store=store)
+    assert store_notes(store)[1] == "1 verdict of an older version of 'y' is left out"
+    with pytest.raises(InputError, match="no such file"):
+        store_notes(tmp_path / "absent.db")
