@@ -206,20 +206,22 @@ def _single_table(model: Model) -> Floats:
     return np.asarray(table.reshape(-1, model.prior.size))
 
 
-def family_votes(patterns: Patterns, families: Ints, smoothing: float = 1.0) -> Floats:
+def family_votes(
+    patterns: Patterns, families: Ints, smoothing: float = 1.0, voters: NDArray[np.bool_] | None = None
+) -> Floats:
     """(P, K) share of each label when every family has one vote, split as its members' votes are.
 
-    Smoothed by `smoothing` votes of the whole panel's label shares.
+    Smoothed by `smoothing` votes of the whole panel's label shares. `voters` (J,) leaves single judges out.
     """
-    counts = np.zeros((patterns.codes.shape[0], patterns.k))
-    single = _alone(families)
-    table = np.repeat(single[:, None] * 1.0, patterns.k, axis=1).reshape(-1)
-    counts += np.asarray(patterns.votes @ (table[:, None] * np.tile(np.eye(patterns.k), (single.size, 1))))
+    k = patterns.k
+    counts = np.zeros((patterns.codes.shape[0], k))
+    single = _alone(families) if voters is None else _alone(families) & voters
+    counts += np.asarray(patterns.votes @ (np.repeat(single, k)[:, None] * np.tile(np.eye(k), (single.size, 1))))
     for block in _blocks(patterns, families):
         mine, n = block.sub.share()
         counts += (mine / np.maximum(n, 1)[:, None])[block.sub.index]
     base = patterns.weight @ counts
-    base = base / base.sum() if base.sum() > 0 else np.full(patterns.k, 1 / patterns.k)
+    base = base / base.sum() if base.sum() > 0 else np.full(k, 1 / k)
     return np.asarray((counts + smoothing * base) / (counts.sum(axis=1, keepdims=True) + smoothing))
 
 

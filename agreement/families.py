@@ -96,20 +96,25 @@ def shown(rho: Floats, both: Floats) -> Floats:
     return np.asarray(out)
 
 
-def cuts(similarity: Floats, *, top: float = 1.0) -> list[Cut]:
-    """Every way to cut the average-linkage tree of 1 - similarity, weighted by the range of thresholds it holds for.
+def cuts(similarity: Floats, *, top: float = 1.0, informative: NDArray[np.bool_] | None = None) -> list[Cut]:
+    """Every way to cut the tree of 1 - similarity into families, weighted by the range of thresholds it holds for.
 
     No threshold is chosen: all between 0 and `top` count alike, so a pair of clones is one family at every
-    threshold and adding clones adds no new cut. Cuts with a single family of judges are left out; if none is
-    left every judge is its own.
+    threshold and adding clones adds no new cut. The tree is the one of weighted linkage (McQuitty 1966), where a
+    branch counts the same however many judges it has. Cuts with a single family are left out; if none is left
+    every judge is its own. Judges that are not `informative` stay alone and bind nobody.
     """
     j = similarity.shape[0]
     alone = [Cut(np.arange(j), 1.0)]
+    if informative is not None and not informative.all():
+        inner = np.flatnonzero(informative)
+        found = cuts(similarity[np.ix_(inner, inner)], top=top) if inner.size else []
+        return [Cut(_with_loners(cut.families, inner, j), cut.weight) for cut in found] or alone
     if j < 3:
         return alone
     distance = np.clip(1 - (similarity + similarity.T) / 2, 0, 1)
     np.fill_diagonal(distance, 0)
-    tree = hierarchy.linkage(squareform(distance, checks=False), "average")
+    tree = hierarchy.linkage(squareform(distance, checks=False), "weighted")
     heights = np.concatenate([[0.0], tree[:, 2], [1.0]])
     found: list[Cut] = []
     for low, high in zip(heights[:-1], heights[1:], strict=True):
@@ -123,6 +128,12 @@ def cuts(similarity: Floats, *, top: float = 1.0) -> list[Cut]:
     return [Cut(cut.families, cut.weight / total) for cut in found] or alone
 
 
+def _with_loners(families: Ints, inner: Ints, j: int) -> Ints:
+    out = np.arange(j) + j
+    out[inner] = families
+    return numbered(out)
+
+
 def few(found: list[Cut], limit: int) -> list[Cut]:
     """At most `limit` cuts: the heaviest, with the weights of the others given to the kept cut nearest in size."""
     if len(found) <= limit:
@@ -133,6 +144,15 @@ def few(found: list[Cut], limit: int) -> list[Cut]:
     for i in order[limit:]:
         weight[min(kept, key=lambda m: (abs(m - i), m))] += found[i].weight
     return [Cut(found[i].families, weight[i]) for i in kept]
+
+
+def skill(confusions: Floats) -> Floats:
+    """(J, K, K) -> (J,) informedness: (sum of the diagonal - 1) / (K - 1); Youden's J with two labels.
+
+    1 for a judge that is always right, 0 for one whose verdicts do not depend on the truth.
+    """
+    k = confusions.shape[1]
+    return np.asarray((np.einsum("jtt->j", confusions) - 1) / max(k - 1, 1))
 
 
 def effective_judges(rho: Floats) -> float:
