@@ -101,8 +101,7 @@ def cuts(similarity: Floats, *, top: float = 1.0, informative: NDArray[np.bool_]
 
     No threshold is chosen: all between 0 and `top` count alike, so a pair of clones is one family at every
     threshold and adding clones adds no new cut. The tree is the one of weighted linkage (McQuitty 1966), where a
-    branch counts the same however many judges it has. Cuts with a single family are left out; if none is left
-    every judge is its own. Judges that are not `informative` stay alone and bind nobody.
+    branch counts the same however many judges it has. Judges that are not `informative` stay alone and bind nobody.
     """
     j = similarity.shape[0]
     alone = [Cut(np.arange(j), 1.0)]
@@ -122,8 +121,7 @@ def cuts(similarity: Floats, *, top: float = 1.0, informative: NDArray[np.bool_]
         if width <= _SAME:
             continue
         families = numbered(hierarchy.fcluster(tree, low + _SAME / 2, "distance"))
-        if families.max() > 0:
-            found.append(Cut(families, width))
+        found.append(Cut(families, width))
     total = sum(cut.weight for cut in found)
     return [Cut(cut.families, cut.weight / total) for cut in found] or alone
 

@@ -13,18 +13,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import special
 
+from interjudge.agreement.latent import LatentTruth, estimate_truth
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import FlagSummary
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, Codes
-from interjudge.errors import InputError
+from interjudge.errors import InputError, choices, did_you_mean
 
+Model = Literal["votes", "latent"]
+MODELS: Final[tuple[str, ...]] = get_args(Model)
 MODEL: Final = "smoothed share of the other judges"
 _PSEUDO_VERDICTS: Final = 1.0
 _SPLIT: Final = 2 / 3  # an item is split when its most frequent label has no more than this share of the votes
@@ -66,21 +69,33 @@ class Flags:
     summary: FlagSummary
 
 
-def flag(panel: Panel, verdicts: pl.DataFrame, *, threshold: float = 0.5) -> Flags:
+def flag(
+    panel: Panel, verdicts: pl.DataFrame, *, threshold: float = 0.5, model: Model = "votes", seed: int = 0
+) -> Flags:
     """Flag the panel's verdicts; a verdict is flagged when its status is not ok, or when it is not
     the consensus and p_wrong >= `threshold`.
 
     Parameters
     ----------
     verdicts : the whole verdict table: coherence and refusal judges of other questions are evidence too.
+    model : ``votes``, the share of the other judges; or ``latent``, the truth that `latent.estimate_truth`
+        estimates with every judge's errors and their dependence (`seed` is for its samples and folds).
+
+    Raises
+    ------
+    InputError : for an unknown model, and for judges that give scores alone.
     """
+    if model not in MODELS:
+        raise InputError(f"unknown model {model!r}{did_you_mean(model, MODELS)}", expected=f"one of {choices(MODELS)}")
     if not panel.question.labels:
         raise InputError("flags need labels; these judges give scores alone", expected="--threshold JUDGE=SCORE")
-    votes = _Votes.of(panel.codes, len(panel.question.labels))
+    k = len(panel.question.labels)
+    votes = _Votes.of(panel.codes, k)
+    truth = estimate_truth(panel.codes, k, gold=panel.gold, seed=seed) if model == "latent" else None
     evidence = _Evidence.of(panel, verdicts)
-    table = _verdict_table(panel, votes, evidence, threshold)
-    items = _item_table(panel, votes, evidence)
-    return Flags(table, items, _summary(table, items, threshold))
+    table = _verdict_table(panel, votes, truth, evidence, threshold)
+    items = _item_table(panel, votes, truth, evidence)
+    return Flags(table, items, _summary(table, items, threshold, MODEL if truth is None else truth.why))
 
 
 @dataclass(frozen=True)
@@ -183,7 +198,9 @@ def _observed_threshold(mine: pl.DataFrame) -> float | None:
     return (below["high"] + above["low"]) / 2 if below["high"] < above["low"] else None
 
 
-def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: float) -> pl.DataFrame:
+def _verdict_table(
+    panel: Panel, votes: _Votes, truth: LatentTruth | None, evidence: _Evidence, threshold: float
+) -> pl.DataFrame:
     item, judge = np.nonzero(panel.statuses != _ABSENT)
     code = panel.codes[item, judge]
     labelled = code >= 0
@@ -193,10 +210,12 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     if panel.question.positive_code is not None:
         on_refusal &= code == panel.question.positive_code
     gold = np.full(item.size, -1) if panel.gold is None else panel.gold[item]
-    p_wrong = np.where(gold >= 0, gold != code, votes.p_wrong(item, code))
+    doubt = votes.p_wrong(item, code) if truth is None else truth.p_wrong[item, judge]
+    consensus = votes.consensus if truth is None else truth.consensus
+    p_wrong = np.where(gold >= 0, gold != code, doubt)
     unlabelled = pl.Series(~labelled)
     # A base rate alone is no evidence against a verdict, and what most judges said is not doubted for being rare.
-    compared = pl.Series((gold >= 0) | ((others > 0) & (code != votes.consensus[item])))
+    compared = pl.Series((gold >= 0) | ((others > 0) & (code != consensus[item])))
     frame = pl.DataFrame(
         {
             "question": pl.repeat(panel.question.construct, item.size, eager=True),
@@ -225,9 +244,9 @@ def _verdict_table(panel: Panel, votes: _Votes, evidence: _Evidence, threshold: 
     )
 
 
-def _item_table(panel: Panel, votes: _Votes, evidence: _Evidence) -> pl.DataFrame:
+def _item_table(panel: Panel, votes: _Votes, truth: LatentTruth | None, evidence: _Evidence) -> pl.DataFrame:
     """One row an item; where there is a reference label it is the consensus."""
-    best = votes.consensus
+    best = np.maximum(votes.consensus if truth is None else truth.consensus, 0)
     gold = np.full(panel.n_items, -1) if panel.gold is None else panel.gold
     best = np.where(gold >= 0, gold, best)
     support = votes.counts[np.arange(panel.n_items), best] + _PSEUDO_VERDICTS * votes.base[best]
@@ -235,7 +254,8 @@ def _item_table(panel: Panel, votes: _Votes, evidence: _Evidence) -> pl.DataFram
     entropy = special.entr(shares).sum(axis=1) / max(np.log(shares.shape[1]), 1e-300)
     not_ok = ((panel.codes < 0) & (panel.statuses != _ABSENT)).any(axis=1)
     nobody = pl.Series((votes.n == 0) & (gold < 0))
-    p_wrong = np.where(gold >= 0, 0.0, 1 - support / (votes.n + _PSEUDO_VERDICTS))
+    doubt = 1 - support / (votes.n + _PSEUDO_VERDICTS) if truth is None else truth.p_consensus_wrong
+    p_wrong = np.where(gold >= 0, 0.0, doubt)
     reasons = (
         pl.when(nobody).then(pl.lit("no verdict")),
         pl.when(pl.Series(votes.split)).then(pl.lit("split panel")),
@@ -259,7 +279,7 @@ def _labels(panel: Panel) -> pl.Series:
     return pl.Series(panel.question.labels, dtype=pl.String)
 
 
-def _summary(table: pl.DataFrame, items: pl.DataFrame, threshold: float) -> FlagSummary:
+def _summary(table: pl.DataFrame, items: pl.DataFrame, threshold: float, model: str) -> FlagSummary:
     flagged = table.filter("flagged")
     kinds = pl.col("reasons").str.replace(r"^alone against \d+$", "alone against the others")
     reasons = flagged.select("reasons").explode("reasons").drop_nulls().select(kinds)["reasons"]
@@ -267,7 +287,7 @@ def _summary(table: pl.DataFrame, items: pl.DataFrame, threshold: float) -> Flag
         n_verdicts=table.height,
         n_flagged=flagged.height,
         threshold=threshold,
-        model=MODEL,
+        model=model,
         by_judge=_tally(flagged["judge"]),
         by_reason=_tally(reasons),
         n_items=items.height,

@@ -236,6 +236,10 @@ def flag(
     threshold: opt.Thresholds = None,
     positive: opt.Positive = None,
     at: Annotated[float, typer.Option(min=0, max=1, help="Flag verdicts from this p_wrong on.")] = 0.5,
+    model: Annotated[
+        str, typer.Option(help="votes: share of the other judges; latent: estimated truth, judges' errors and clones.")
+    ] = "votes",
+    seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
 ) -> None:
     """Which verdicts cannot be trusted: a probability and reasons for each."""
@@ -253,7 +257,7 @@ def flag(
     with screen.working("flagging", quiet=quiet):
         panel = build(spec, loaded)
         opt.refuse_silent(reference, panel)
-        found = find(panel, loaded.verdicts, threshold=at)
+        found = find(panel, loaded.verdicts, threshold=at, model=opt.flag_model(model), seed=seed)
     flags = found.verdicts if loaded.outputs is None else joined(found.verdicts, loaded.outputs)
     write_table(flags, out, inputs=inputs)
     if items is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from interjudge.agreement.analysis import QuestionSpec, Tables
+    from interjudge.agreement.flags import Model
     from interjudge.agreement.measure import Sampling
     from interjudge.agreement.panel import Panel
 
@@ -278,3 +279,8 @@ def _reference(
     if not Path(reference).exists() and not {"/", "."} & set(reference):
         return reference  # meant as a judge: `build_panel` lists those there are
     return read_reference(reference, column=column)
+
+
+def flag_model(text: str) -> Model:
+    """One `--model` value; `flag` refuses one it does not know."""
+    return cast("Model", text)
