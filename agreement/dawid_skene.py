@@ -75,7 +75,7 @@ class Model:
 
 def posterior(log_joint: Floats, gold: Ints | None = None) -> Floats:
     """(P, K) log joint -> probabilities; certain where there is a reference label."""
-    table = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    table: Floats = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
     table /= table.sum(axis=1, keepdims=True)
     if gold is not None:
         known = gold >= 0
@@ -147,7 +147,7 @@ class _Block:
     @classmethod
     def of(cls, patterns: Patterns, judges: Ints, family: int) -> _Block:
         sub = patterns.take(judges)
-        return cls(family, judges, sub, (sub.codes >= 0).any(axis=1))
+        return cls(family, judges, sub, np.asarray(np.asarray((sub.codes >= 0).any(axis=1))))
 
     def _collect(self, mass: Floats) -> Floats:
         """(P, K) -> (S, K), sums over the patterns with the same votes of this family."""

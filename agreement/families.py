@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -96,19 +97,21 @@ def shown(rho: Floats, both: Floats) -> Floats:
     return np.asarray(out)
 
 
-def cuts(similarity: Floats, *, top: float = 1.0, informative: NDArray[np.bool_] | None = None) -> list[Cut]:
+def cuts(
+    similarity: Floats, *, top: float = 1.0, whole: bool = True, informative: NDArray[np.bool_] | None = None
+) -> list[Cut]:
     """Every way to cut the tree of 1 - similarity into families, weighted by the range of thresholds it holds for.
 
     No threshold is chosen: all between 0 and `top` count alike, so a pair of clones is one family at every
     threshold and adding clones adds no new cut. The tree is the one of weighted linkage (McQuitty 1966), where a
-    branch counts the same however many judges it has. Judges that are not `informative` stay alone and bind nobody.
+    branch counts the same however many judges it has. `whole` admits the cut with all judges in one family. Judges that are not `informative` stay alone and bind nobody.
     """
     j = similarity.shape[0]
     alone = [Cut(np.arange(j), 1.0)]
     if informative is not None and not informative.all():
         inner = np.flatnonzero(informative)
-        found = cuts(similarity[np.ix_(inner, inner)], top=top) if inner.size else []
-        return [Cut(_with_loners(cut.families, inner, j), cut.weight) for cut in found] or alone
+        inside = cuts(similarity[np.ix_(inner, inner)], top=top) if inner.size else []
+        return [Cut(_with_loners(cut.families, inner, j), cut.weight) for cut in inside] or alone
     if j < 3:
         return alone
     distance = np.clip(1 - (similarity + similarity.T) / 2, 0, 1)
@@ -116,12 +119,13 @@ def cuts(similarity: Floats, *, top: float = 1.0, informative: NDArray[np.bool_]
     tree = hierarchy.linkage(squareform(distance, checks=False), "weighted")
     heights = np.concatenate([[0.0], tree[:, 2], [1.0]])
     found: list[Cut] = []
-    for low, high in zip(heights[:-1], heights[1:], strict=True):
+    for low, high in pairwise(heights):
         width = min(high, top) - low
         if width <= _SAME:
             continue
         families = numbered(hierarchy.fcluster(tree, low + _SAME / 2, "distance"))
-        found.append(Cut(families, width))
+        if whole or families.max() > 0:
+            found.append(Cut(families, width))
     total = sum(cut.weight for cut in found)
     return [Cut(cut.families, cut.weight / total) for cut in found] or alone
 
@@ -181,10 +185,10 @@ def numbered(labels: NDArray[np.integer]) -> Ints:
 class _Shared:
     """Weighted counts over the items two judges share, (J, J) each."""
 
-    votes: sparse.csr_array
-    weighted: sparse.csr_array
-    anyone: sparse.csr_array
-    anyone_weighted: sparse.csr_array
+    votes: sparse.csc_array
+    weighted: sparse.csc_array
+    anyone: sparse.csc_array
+    anyone_weighted: sparse.csc_array
     k: int
 
     @property

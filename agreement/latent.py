@@ -118,8 +118,8 @@ def estimate_truth(
     patterns = Patterns.of(codes, k, gold)
     sample = patterns.sample(_FIT_PATTERNS, rng)
     found = _dependence(sample)
-    parts = {form: _components(sample, found.cuts, form) for form in _MIXED}
-    test = hold_out(sample, found.cuts, parts, VOTE)
+    parts: dict[str, list[Component]] = {form: _components(sample, found.cuts, form) for form in _MIXED}
+    test = hold_out(sample, found.cuts, {str(form): part for form, part in parts.items()}, VOTE)
     weights = test.stack()
     if sample is not patterns:
         parts = {f: [_apply(patterns, part) for part in components] for f, components in parts.items()}
@@ -164,7 +164,7 @@ def _dependence(patterns: Patterns) -> _Dependence:
     """Families from raw agreement give a first truth; errors against that truth give the families."""
     j = patterns.codes.shape[1]
     limit = int(np.clip(_CUT_BUDGET // max(j, 1), 3, 12))
-    first = few(cuts(pair_kappas(patterns), top=_RAW_TOP), limit)
+    first = few(cuts(pair_kappas(patterns), top=_RAW_TOP, whole=False), limit)
     truth = np.zeros((patterns.weight.size, patterns.k))
     for part in _components(patterns, first, "class accuracies"):
         truth += part.cut.weight * posterior(part.log_joint, patterns.gold)

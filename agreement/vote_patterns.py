@@ -68,7 +68,7 @@ class Patterns:
         """The patterns of some judges; `index` says which of them each row here has. Reference labels are left out."""
         sub = self.codes[:, judges]
         first, index = _unique_rows(sub, self.k)
-        weight = np.bincount(index, self.weight, minlength=first.size)
+        weight: Floats = np.bincount(index, self.weight, minlength=first.size).astype(float).astype(np.float64)
         return Patterns(np.ascontiguousarray(sub[first]), weight, np.full(first.size, -1, np.int64), index, self.k)
 
     def only(self, judges: Ints) -> Patterns:
