@@ -301,11 +301,12 @@ def _clusters(items: pl.DataFrame, cluster: str | None) -> NDArray[np.int64] | N
     """(N,) number of each item's sampling unit; an item without a value is a unit of its own."""
     if cluster is None:
         return None
+    if items[cluster].dtype.is_nested():
+        raise InputError(f"--cluster {cluster!r} cannot be a unit", found=str(items[cluster].dtype), expected="text")
     if items[cluster].dtype.is_float():
         items = items.with_columns(pl.col(cluster).fill_nan(None))
-    keys = items.select(
-        pl.struct(pl.col(cluster), pl.when(pl.col(cluster).is_null()).then(pl.col("item_id"))).rank("dense").alias("c")
-    )
+    alone = pl.when(pl.col(cluster).is_null()).then(pl.col("item_id")).alias("alone")
+    keys = items.select(pl.struct(pl.col(cluster).alias("unit"), alone).rank("dense").alias("c"))
     return keys["c"].cast(pl.Int64).to_numpy() - 1
 
 

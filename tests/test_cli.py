@@ -309,3 +309,16 @@ def test_report_tells_which_judges_and_labels_were_read(folder: Path):
     assert options["judge"] == ["a", "b"]
     assert options["reference"] == "gold.csv"
     assert options["questions"] == [{"level": "nominal"}]
+
+
+def test_a_defect_of_ours_is_one_line_too(folder: Path):
+    code = (
+        "import sys; sys.argv = ['interjudge', 'agree', 'verdicts.csv']\n"
+        "import interjudge.agreement.analysis as a\n"
+        "def broken(*args, **kwargs): raise ZeroDivisionError('by \\x1b[31m zero')\n"
+        "a.build = broken\n"
+        "from interjudge.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    fails(done, "unexpected ZeroDivisionError", "INTERJUDGE_DEBUG=1", code=1)
+    assert "\x1b" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 
 from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
-from interjudge.errors import InterjudgeError
+from interjudge.errors import InterjudgeError, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,6 +47,12 @@ def main() -> None:
     except InterjudgeError as error:
         typer.echo(f"interjudge: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("INTERJUDGE_DEBUG"):
+            raise
+        where = "this is a defect; INTERJUDGE_DEBUG=1 shows where"
+        typer.echo(f"interjudge: unexpected {type(error).__name__}: {printable(str(error))} ({where})", err=True)
+        sys.exit(1)
 
 
 def _version(wanted: bool) -> None:

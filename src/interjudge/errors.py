@@ -16,7 +16,7 @@ class InterjudgeError(Exception):
     exit_code = 1
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(_printable(str(message)))
+        super().__init__(printable(str(message)))
 
 
 class InputError(InterjudgeError):
@@ -53,11 +53,11 @@ class InputError(InterjudgeError):
 
 def _short(value: object, limit: int = 120) -> str:
     text = value if isinstance(value, str) else repr(value)
-    text = _printable(text[: limit + 1])
+    text = printable(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

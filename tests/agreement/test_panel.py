@@ -159,6 +159,12 @@ def test_clusters_number_the_values_of_a_column_and_items_without_one_stand_alon
     assert one == two != three
 
 
+def test_the_item_itself_may_be_the_unit():
+    panel = build_panel(SMALL, cluster="item_id", columns=["item_id"])
+    assert panel.clusters is not None
+    assert len(set(panel.clusters.tolist())) == panel.n_items
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
