@@ -104,8 +104,13 @@ def cuts(
 
     No threshold is chosen: all between 0 and `top` count alike, so a pair of clones is one family at every
     threshold and adding clones adds no new cut. The tree is the one of weighted linkage (McQuitty 1966), where a
-    branch counts the same however many judges it has. `whole` admits the cut with all judges in one family.
-    Judges that are not `informative` stay alone and bind nobody.
+    branch counts the same however many judges it has.
+
+    Parameters
+    ----------
+    similarity : (J, J), 1 for clones, 0 for judges with nothing in common.
+    whole : whether all judges in one family is a cut too.
+    informative : (J,) the others stay alone and bind nobody.
     """
     j = similarity.shape[0]
     alone = [Cut(np.arange(j), 1.0)]
