@@ -40,7 +40,7 @@ _CUT_BUDGET: Final = 240  # judges x cuts
 _RAW_TOP: Final = 0.9  # agreement no better than this distance from chance binds nobody
 # How much the families' vote says, beside the models, in what the panel stands for. A model that goes wrong
 # goes wrong on many items alike; the vote does not.
-_VOTE_SAYS: Final = 2.0
+_VOTE_SAYS: Final = 1.0
 _NO_SMOOTHING: Final = 1e-9
 # Log odds are discounted by a fifth: an error all families share leaves no trace in the verdicts. On simulated
 # panels of all kinds this exponent gave the least Brier score; the order of verdicts stays.

@@ -1,0 +1,88 @@
+"""From probabilities to flags: which verdicts to look at, and whether the probabilities held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interjudge.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+def choose(
+    p_wrong: Floats, *, threshold: float | None = None, budget: int | None = None, fdr: float | None = None
+) -> NDArray[np.bool_]:
+    """Which verdicts to flag, same shape as `p_wrong`. NaN (no verdict) is never flagged.
+
+    Exactly one rule: `threshold` - all with p_wrong at least this; `budget` - the so many with the largest
+    p_wrong, earlier ones first among equals; `fdr` - the largest set, from the top, whose expected share of
+    right verdicts, the mean of 1 - p_wrong, is at most this (Newton et al. 2004, the direct posterior
+    probability approach), ties taken whole or not at all.
+
+    Raises
+    ------
+    InputError : none or several rules, or a value out of range.
+    """
+    if sum(rule is not None for rule in (threshold, budget, fdr)) != 1:
+        raise InputError("choose verdicts by one rule", expected="one of threshold, budget, fdr")
+    there = ~np.isnan(p_wrong)
+    if threshold is not None:
+        _within("threshold", threshold)
+        return np.asarray(there & (np.where(there, p_wrong, -1.0) >= threshold))
+    flat = np.where(there, p_wrong, -1.0).ravel()
+    order = np.argsort(-flat, kind="stable")[: int(there.sum())]
+    if budget is not None:
+        if budget < 0:
+            raise InputError("a budget cannot be negative", found=budget, expected="0 or more")
+        taken = order[:budget]
+    else:
+        assert fdr is not None
+        _within("fdr", fdr)
+        p = flat[order]
+        share_right = np.cumsum(1 - p) / np.arange(1, p.size + 1)
+        ends = np.flatnonzero(np.append(np.diff(p) != 0, True)) if p.size else np.zeros(0, np.int64)
+        fit = ends[share_right[ends] <= fdr + 1e-12]
+        taken = order[: int(fit.max(initial=-1)) + 1]
+    out = np.zeros(flat.size, bool)
+    out[taken] = True
+    return out.reshape(p_wrong.shape)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Verdicts with p_wrong in [low, high): how many, the mean p_wrong, the share that was wrong."""
+
+    low: float
+    high: float
+    n: int
+    predicted: float
+    observed: float
+
+
+def reliability(p_wrong: Floats, wrong: NDArray[np.bool_], bins: int = 10) -> tuple[Bin, ...]:
+    """Predicted against observed share of wrong verdicts in `bins` equal ranges of p_wrong; empty ones left out.
+
+    Parameters
+    ----------
+    p_wrong, wrong : (n,) of the verdicts whose truth is known.
+    """
+    place = np.minimum((p_wrong * bins).astype(np.int64), bins - 1)
+    n = np.bincount(place, minlength=bins)
+    predicted, observed = (np.bincount(place, weights=w, minlength=bins) for w in (p_wrong, wrong.astype(float)))
+    return tuple(
+        Bin(b / bins, (b + 1) / bins, int(n[b]), float(predicted[b] / n[b]), float(observed[b] / n[b]))
+        for b in np.flatnonzero(n).tolist()
+    )
+
+
+def brier(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float:
+    """Mean squared difference of the probability and what came (Brier 1950, one class); 0 is perfect."""
+    return float(np.mean((p_wrong - wrong) ** 2))
+
+
+def _within(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} must be a probability", found=value, expected="0 to 1")
