@@ -15,6 +15,7 @@ from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.participants import judges_of, main_construct
 from interjudge.agreement.question import Level, MapRule
 from interjudge.agreement.results import DisputedOutput, QuestionResult
+from interjudge.agreement.worth import panel_worth
 from interjudge.datasets.schema import VERDICT_COLUMNS
 
 N_DISPUTED: Final = 20
@@ -91,7 +92,7 @@ def analyse(
     questions: Sequence[QuestionSpec] = (),
     by: Sequence[str] = (),
     cluster: str | None = None,
-    flag_at: float = 0.5,
+    evidence: pl.DataFrame | None = None,
     sampling: Sampling | None = None,
 ) -> Analysis:
     """Everything about a verdict table.
@@ -100,6 +101,7 @@ def analyse(
     ----------
     questions : default one for every construct that two judges measure, or one judge and the reference.
     by, cluster : item columns for slices and for the sampling unit.
+    evidence : verdicts of judges that are no part of the tables but saw the same items (see `flag`).
 
     Raises
     ------
@@ -112,10 +114,14 @@ def analyse(
     for spec in specs:
         panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
         # The report says what the panel alone can tell: a reference that decided the flags would hide that.
-        found = flag(replace(panel, gold=None), tables.verdicts, threshold=flag_at) if panel.question.labels else None
+        blind = replace(panel, gold=None)
+        found = None
+        if panel.question.labels:
+            found = flag(blind, tables.verdicts, seed=sampling.seed, evidence=evidence, reference=panel.gold)
+        worth = panel_worth(panel.names, found.truth) if found and found.truth and len(panel.judges) > 1 else None
         results.append(
             QuestionResult(
-                agreement=agree(panel, by=by, sampling=sampling),
+                agreement=agree(panel, by=by, sampling=sampling, worth=worth),
                 flags=found.summary if found else None,
                 conclusions=conclude(panel, sampling=sampling),
                 disputed=_disputed(panel, found, tables) if found else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,43 +11,57 @@ from numpy.typing import NDArray
 from interjudge.errors import InputError
 
 Floats = NDArray[np.float64]
+_ROUNDING: Final = 1e-12
 
 
-def choose(
-    p_wrong: Floats, *, threshold: float | None = None, budget: int | None = None, fdr: float | None = None
-) -> NDArray[np.bool_]:
-    """Which verdicts to flag, same shape as `p_wrong`. NaN (no verdict) is never flagged.
+@dataclass(frozen=True)
+class Rule:
+    """Which verdicts to flag; exactly one of the three.
 
-    Exactly one rule: `threshold` - all with p_wrong at least this; `budget` - the so many with the largest
-    p_wrong, earlier ones first among equals; `fdr` - the largest set, from the top, whose expected share of
-    right verdicts, the mean of 1 - p_wrong, is at most this (Newton et al. 2004, the direct posterior
-    probability approach), ties taken whole or not at all.
+    `threshold`: all with p_wrong at least this. `budget`: the so many with the largest p_wrong. `fdr`: the largest
+    set, from the top, whose expected share of right verdicts, the mean of 1 - p_wrong, is at most this (Newton
+    et al. 2004, the direct posterior probability approach), ties taken whole or not at all.
 
     Raises
     ------
-    InputError : none or several rules, or a value out of range.
+    InputError : none or several of them, or a value out of range.
     """
-    if sum(rule is not None for rule in (threshold, budget, fdr)) != 1:
-        raise InputError("choose verdicts by one rule", expected="one of threshold, budget, fdr")
+
+    threshold: float | None = None
+    budget: int | None = None
+    fdr: float | None = None
+
+    def __post_init__(self) -> None:
+        if sum(rule is not None for rule in (self.threshold, self.budget, self.fdr)) != 1:
+            raise InputError("choose verdicts by one rule", expected="one of threshold, budget, fdr")
+        for name, value in (("threshold", self.threshold), ("fdr", self.fdr)):
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"{name} must be a probability", found=value, expected="0 to 1")
+        if self.budget is not None and self.budget < 0:
+            raise InputError("a budget cannot be negative", found=self.budget, expected="0 or more")
+
+
+def choose(p_wrong: Floats, rule: Rule, seed: int = 0) -> NDArray[np.bool_]:
+    """Which verdicts to flag, same shape as `p_wrong`. NaN (no verdict) is never flagged.
+
+    Where a budget ends among equals, the ones it takes are drawn with `seed`: the first ones would all be of the
+    same few items.
+    """
     there = ~np.isnan(p_wrong)
-    if threshold is not None:
-        _within("threshold", threshold)
-        return np.asarray(there & (np.where(there, p_wrong, -1.0) >= threshold))
-    flat = np.where(there, p_wrong, -1.0).ravel()
-    order = np.argsort(-flat, kind="stable")[: int(there.sum())]
-    if budget is not None:
-        if budget < 0:
-            raise InputError("a budget cannot be negative", found=budget, expected="0 or more")
-        taken = order[:budget]
+    if rule.threshold is not None:
+        return np.asarray(there & (np.where(there, p_wrong, -1.0) >= rule.threshold))
+    place = np.flatnonzero(there)
+    if rule.budget is not None:
+        taken = np.random.default_rng(seed).permutation(place)
+        taken = taken[np.argsort(-p_wrong.ravel()[taken], kind="stable")][: rule.budget]
     else:
-        assert fdr is not None
-        _within("fdr", fdr)
-        p = flat[order]
+        order = place[np.argsort(-p_wrong.ravel()[place], kind="stable")]
+        p = p_wrong.ravel()[order]
         share_right = np.cumsum(1 - p) / np.arange(1, p.size + 1)
         ends = np.flatnonzero(np.append(np.diff(p) != 0, True)) if p.size else np.zeros(0, np.int64)
-        fit = ends[share_right[ends] <= fdr + 1e-12]
+        fit = ends[share_right[ends] <= (rule.fdr or 0) + _ROUNDING]
         taken = order[: int(fit.max(initial=-1)) + 1]
-    out = np.zeros(flat.size, bool)
+    out = np.zeros(p_wrong.size, bool)
     out[taken] = True
     return out.reshape(p_wrong.shape)
 
@@ -81,8 +96,3 @@ def reliability(p_wrong: Floats, wrong: NDArray[np.bool_], bins: int = 10) -> tu
 def brier(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float:
     """Mean squared difference of the probability and what came (Brier 1950, one class); 0 is perfect."""
     return float(np.mean((p_wrong - wrong) ** 2))
-
-
-def _within(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InputError(f"{name} must be a probability", found=value, expected="0 to 1")

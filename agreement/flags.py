@@ -1,39 +1,31 @@
-"""Which verdicts cannot be trusted: a probability, and reasons with their evidence.
-
-The model behind `p_wrong` is the smoothed share of the other judges: with n other verdicts on the item, s of
-them equal to this one, and a base rate b of its label in the panel,
-
-    p_wrong = 1 - (s + m b) / (n + m),    m = 1 pseudo-verdict drawn from the base rates.
-
-It treats judges as independent and equally good; it is a share of votes, not a calibrated probability. On an
-item with a reference label nothing is estimated: a verdict is wrong when it differs from it.
-"""
+"""Which verdicts cannot be trusted: a probability, and reasons with their evidence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import special
 
+from interjudge.agreement.evidence import INCOHERENT, Evidence
+from interjudge.agreement.flag_choice import Rule, brier, choose, reliability
 from interjudge.agreement.latent import LatentTruth, estimate_truth
 from interjudge.agreement.panel import Panel
-from interjudge.agreement.results import FlagSummary
-from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, Codes
+from interjudge.agreement.results import Calibration, CalibrationBin, FlagSummary
+from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED
+from interjudge.agreement.vote_patterns import unique_keys
+from interjudge.agreement.votes import Votes
 from interjudge.errors import InputError, choices, did_you_mean
 
-Model = Literal["votes", "latent"]
+Model = Literal["latent", "votes"]
 MODELS: Final[tuple[str, ...]] = get_args(Model)
-MODEL: Final = "smoothed share of the other judges"
-_PSEUDO_VERDICTS: Final = 1.0
-_SPLIT: Final = 2 / 3  # an item is split when its most frequent label has no more than this share of the votes
-_NEAR: Final = 0.05  # near its threshold: within this share of the judge's range of scores
+VOTES: Final = "smoothed share of the other judges"
 _ABSENT = CELL_STATUSES.index(NOT_ASKED)
-
+_ALONE: Final = "alone against"
+_ROOM: Final = 1 << 40
 
 FLAG_COLUMNS: Final = {
     "question": pl.String(),
@@ -57,29 +49,44 @@ ITEM_COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Flags:
-    """Two tables and their summary.
+    """Two tables, their summary, and the truth behind them.
 
     `verdicts`: question, item_id, judge, label, p_wrong, flagged, reasons; one row a verdict, p_wrong is null
     where there is no label. `items`: question, item_id, consensus, p_consensus_wrong, n_votes, entropy (of
-    the vote shares, 0..1: 1 when all labels are as frequent), reasons.
+    the vote shares, 0..1: 1 when all labels are as frequent), reasons. `truth` is None with the model ``votes``.
     """
 
     verdicts: pl.DataFrame
     items: pl.DataFrame
     summary: FlagSummary
+    truth: LatentTruth | None
+    evidence: Evidence
 
 
 def flag(
-    panel: Panel, verdicts: pl.DataFrame, *, threshold: float = 0.5, model: Model = "votes", seed: int = 0
+    panel: Panel,
+    verdicts: pl.DataFrame,
+    *,
+    rule: Rule | None = None,
+    model: Model = "latent",
+    seed: int = 0,
+    evidence: pl.DataFrame | None = None,
+    reference: NDArray[np.int16] | None = None,
 ) -> Flags:
-    """Flag the panel's verdicts; a verdict is flagged when its status is not ok, or when it is not
-    the consensus and p_wrong >= `threshold`.
+    """Flag the panel's verdicts: p_wrong for each, and those that `rule` picks (default p_wrong >= .5).
+
+    A verdict equal to the consensus, or without another judge's beside it, is not flagged. With a threshold,
+    verdicts whose status is not ok are flagged too; a budget or a share of false alarms is spent on labels alone.
+    On an item with a reference label (`panel.gold`) nothing is estimated: a verdict is wrong when it differs.
 
     Parameters
     ----------
     verdicts : the whole verdict table: coherence and refusal judges of other questions are evidence too.
-    model : ``votes``, the share of the other judges; or ``latent``, the truth that `latent.estimate_truth`
-        estimates with every judge's errors and their dependence (`seed` is for its samples and folds).
+    model : ``latent``, the truth that `latent.estimate_truth` estimates with every judge's errors and their
+        dependence (`seed` is for its samples and folds); or ``votes``, the share of the other judges.
+    evidence : verdicts of judges that are no part of `verdicts` but saw the same items.
+    reference : (N,) labels that the probabilities are checked against, never used for them; default those of
+        the panel that were not used.
 
     Raises
     ------
@@ -89,213 +96,186 @@ def flag(
         raise InputError(f"unknown model {model!r}{did_you_mean(model, MODELS)}", expected=f"one of {choices(MODELS)}")
     if not panel.question.labels:
         raise InputError("flags need labels; these judges give scores alone", expected="--threshold JUDGE=SCORE")
+    rule = rule or Rule(threshold=0.5)
     k = len(panel.question.labels)
-    votes = _Votes.of(panel.codes, k)
+    votes = Votes.of(panel.codes, k)
     truth = estimate_truth(panel.codes, k, gold=panel.gold, seed=seed) if model == "latent" else None
-    evidence = _Evidence.of(panel, verdicts)
-    table = _verdict_table(panel, votes, truth, evidence, threshold)
-    items = _item_table(panel, votes, truth, evidence)
-    return Flags(table, items, _summary(table, items, threshold, MODEL if truth is None else truth.why))
-
-
-@dataclass(frozen=True)
-class _Votes:
-    """`counts` (N, K): how many judges gave each label to each item; `n` (N,) their sum; `base` (K,) the
-    share of each label in the whole panel."""
-
-    counts: NDArray[np.int32]
-    n: NDArray[np.int64]
-    base: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, codes: Codes, k: int) -> _Votes:
-        counts = np.stack([(codes == label).sum(axis=1, dtype=np.int32) for label in range(k)], axis=1)
-        n = counts.sum(axis=1, dtype=np.int64)
-        return cls(counts, n, counts.sum(axis=0) / max(int(n.sum()), 1))
-
-    def p_wrong(self, item: NDArray[np.intp], code: Codes) -> NDArray[np.float64]:
-        """For verdicts `code` on `item`; a judge's own vote does not speak for it."""
-        same = self.counts[item, code] - 1
-        return 1 - (same + _PSEUDO_VERDICTS * self.base[code]) / (np.maximum(self.n[item] - 1, 0) + _PSEUDO_VERDICTS)
-
-    @cached_property
-    def consensus(self) -> NDArray[np.intp]:
-        """(N,) the most frequent label; a tie goes to the one that is more frequent in the panel, then the first."""
-        # A base rate is at most 1, so that half of it only breaks ties.
-        return np.asarray(np.argmax(self.counts + self.base / 2, axis=1))
-
-    @property
-    def top(self) -> NDArray[np.int32]:
-        """(N,) votes of the most frequent label."""
-        return np.asarray(self.counts.max(axis=1))
-
-    @property
-    def split(self) -> NDArray[np.bool_]:
-        """(N,) at least two votes, and none of the labels has more than two thirds of them."""
-        return (self.n >= 2) & (self.top <= _SPLIT * self.n)
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """(N,) what judges of other constructs say of each item, and (N, J) which scores are near a threshold."""
-
-    incoherent: NDArray[np.bool_]
-    refusal: NDArray[np.bool_]
-    near: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, panel: Panel, verdicts: pl.DataFrame) -> _Evidence:
-        return cls(
-            _said(panel, verdicts, "coherence", "incoherent"),
-            _said(panel, verdicts, "refusal", "refusal"),
-            _near_threshold(panel, verdicts),
-        )
-
-
-def _said(panel: Panel, verdicts: pl.DataFrame, construct: str, label: str) -> NDArray[np.bool_]:
-    """(N,) whether most judges of `construct` gave the item this label; never on its own question."""
-    if panel.question.construct == construct or "construct" not in verdicts.columns:
-        return np.zeros(panel.n_items, bool)
-    share = (
-        verdicts.filter((pl.col("construct") == construct) & (pl.col("status") == "ok"))
-        .group_by("item_id")
-        .agg(said=(pl.col("label") == label).mean() > 0.5)
+    found = Evidence.of(panel, verdicts, evidence)
+    gold = np.full(panel.n_items, -1, np.int16) if panel.gold is None else panel.gold
+    p_wrong = _p_wrong(panel, votes, truth, found, gold)
+    consensus = votes.consensus if truth is None else np.maximum(truth.consensus, 0)
+    consensus = np.where(gold >= 0, gold, consensus)
+    table, counted = _verdict_table(panel, votes, found, p_wrong, consensus, gold, rule, seed)
+    items = _item_table(panel, votes, truth, found, consensus, gold)
+    summary = FlagSummary(
+        **counted,
+        n_items=items.height,
+        n_items_flagged=table.filter("flagged")["item_id"].n_unique(),
+        threshold=rule.threshold,
+        budget=rule.budget,
+        fdr=rule.fdr,
+        model=VOTES if truth is None else truth.model,
+        why=VOTES if truth is None else truth.why,
+        calibration=calibration(p_wrong, panel.codes, reference),
     )
-    joined = panel.items.select("item_id").join(share, on="item_id", how="left", maintain_order="left")
-    return joined["said"].fill_null(False).to_numpy()
+    return Flags(table, items, summary, truth, found)
 
 
-def _near_threshold(panel: Panel, verdicts: pl.DataFrame) -> NDArray[np.bool_]:
-    """(N, J) scores close to the score at which the judge's label changes.
-
-    The threshold is the user's, or it is read off the data: a judge of two labels whose scores do not overlap
-    changes its label between the two groups.
-    """
-    near = np.zeros(panel.codes.shape, bool, order="F")
-    if "score" not in verdicts.columns or verdicts["score"].null_count() == verdicts.height:
-        return near
-    scored = verdicts.filter((pl.col("status") == "ok") & pl.col("score").is_not_null())
-    for j, name in enumerate(panel.names):
-        mine = scored.filter(pl.col("judge") == name)
-        if mine.is_empty():
-            continue
-        threshold = panel.question.thresholds.get(name, _observed_threshold(mine))
-        low, high = mine["score"].min(), mine["score"].max()
-        if threshold is None or not isinstance(low, float) or not isinstance(high, float) or low == high:
-            continue
-        close = mine.select("item_id", close=(pl.col("score") - threshold).abs() <= _NEAR * (high - low))
-        first = close.unique("item_id", keep="first", maintain_order=True)
-        joined = panel.items.select("item_id").join(first, on="item_id", how="left", maintain_order="left")
-        near[:, j] = joined["close"].fill_null(False).to_numpy()
-    return near
-
-
-def _observed_threshold(mine: pl.DataFrame) -> float | None:
-    groups = mine.drop_nulls("label").group_by("label").agg(low=pl.col("score").min(), high=pl.col("score").max())
-    if groups.height != 2:
+def calibration(
+    p_wrong: NDArray[np.float64], codes: NDArray[np.int16], reference: NDArray[np.int16] | None
+) -> Calibration | None:
+    """How `p_wrong` (N, J) held up against reference labels (N,) that it did not know; None without any."""
+    if reference is None:
         return None
-    below, above = groups.sort("low", "high").iter_rows(named=True)
-    return (below["high"] + above["low"]) / 2 if below["high"] < above["low"] else None
+    checked = (reference >= 0)[:, None] & (codes >= 0) & ~np.isnan(p_wrong)
+    if not checked.any():
+        return None
+    wrong = (codes != reference[:, None])[checked]
+    p = p_wrong[checked]
+    share = float(wrong.mean())
+    return Calibration(
+        n=int(wrong.size),
+        brier=brier(p, wrong),
+        brier_of_base_rate=share * (1 - share),
+        mean_p_wrong=float(p.mean()),
+        share_wrong=share,
+        bins=tuple(
+            CalibrationBin(low=b.low, high=b.high, n=b.n, predicted=b.predicted, observed=b.observed)
+            for b in reliability(p, wrong)
+        ),
+    )
+
+
+def _p_wrong(
+    panel: Panel, votes: Votes, truth: LatentTruth | None, evidence: Evidence, gold: NDArray[np.int16]
+) -> NDArray[np.float64]:
+    """(N, J) NaN where there is no verdict; 0 or 1 where there is a reference label."""
+    p = votes.p_wrong(panel.codes) if truth is None else truth.p_wrong
+    known = gold >= 0
+    if known.any():
+        p = np.where(known[:, None] & (panel.codes >= 0), panel.codes != gold[:, None], p)
+    return evidence.moved(p)
 
 
 def _verdict_table(
-    panel: Panel, votes: _Votes, truth: LatentTruth | None, evidence: _Evidence, threshold: float
-) -> pl.DataFrame:
+    panel: Panel,
+    votes: Votes,
+    evidence: Evidence,
+    p_wrong: NDArray[np.float64],
+    consensus: NDArray[np.int64],
+    gold: NDArray[np.int16],
+    rule: Rule,
+    seed: int,
+) -> tuple[pl.DataFrame, dict[str, object]]:
     item, judge = np.nonzero(panel.statuses != _ABSENT)
     code = panel.codes[item, judge]
     labelled = code >= 0
     others = votes.n[item] - labelled
+    known = gold[item] >= 0
     alone = labelled & (votes.counts[item, code] == 1) & (others >= 2) & (votes.top[item] == others)
-    on_refusal = labelled & evidence.refusal[item] & (panel.question.construct == "harm")
-    if panel.question.positive_code is not None:
-        on_refusal &= code == panel.question.positive_code
-    gold = np.full(item.size, -1) if panel.gold is None else panel.gold[item]
-    doubt = votes.p_wrong(item, code) if truth is None else truth.p_wrong[item, judge]
-    consensus = votes.consensus if truth is None else truth.consensus
-    p_wrong = np.where(gold >= 0, gold != code, doubt)
-    unlabelled = pl.Series(~labelled)
     # A base rate alone is no evidence against a verdict, and what most judges said is not doubted for being rare.
-    compared = pl.Series((gold >= 0) | ((others > 0) & (code != consensus[item])))
-    frame = pl.DataFrame(
+    compared = labelled & (known | ((others > 0) & (code != consensus[item])))
+    p = p_wrong[item, judge]
+    flagged = choose(np.where(compared, p, np.nan), rule, seed)
+    if rule.threshold is not None:
+        flagged |= ~labelled
+    parts: list[tuple[NDArray[np.bool_], NDArray[np.int64] | None, Sequence[str]]] = [
+        (~labelled, panel.statuses[item, judge].astype(np.int64), [f"not ok: {status}" for status in CELL_STATUSES]),
+        (labelled & known & (gold[item] != code), None, ["contradicts the reference"]),
+        (labelled & (others == 0) & ~known, None, ["no other judge"]),
+        (alone, others, [f"{_ALONE} {n}" for n in range(len(panel.judges))]),
+        (labelled & votes.split[item], None, ["split panel"]),
+        (evidence.incoherent[item], None, [INCOHERENT]),
+        *((r.there[item, judge], None, [r.name]) for r in evidence.reasons if r.name != INCOHERENT),
+    ]
+    key, lists = _reasons(parts)
+    table = pl.DataFrame(
         {
             "question": pl.repeat(panel.question.construct, item.size, eager=True),
             "item_id": panel.items["item_id"].gather(item),
             "judge": pl.Series(panel.names, dtype=pl.String).gather(judge),
-            "label": _labels(panel).gather(np.maximum(code, 0)).set(unlabelled, None),
-            "p_wrong": pl.Series(p_wrong).set(unlabelled, None),
-            "_status": pl.Series(CELL_STATUSES).gather(panel.statuses[item, judge]),
-            "_others": others,
+            "label": _labels(panel).gather(np.maximum(code, 0)).set(pl.Series(~labelled), None),
+            "p_wrong": pl.Series(p).fill_nan(None),
+            "flagged": flagged,
+            "reasons": lists.gather(key),
         }
     )
-    reasons = (
-        pl.when(unlabelled).then(pl.format("not ok: {}", "_status")),
-        pl.when(pl.Series(labelled & (gold >= 0) & (gold != code))).then(pl.lit("contradicts the reference")),
-        pl.when(pl.Series(labelled & (others == 0) & (gold < 0))).then(pl.lit("no other judge")),
-        pl.when(pl.Series(alone)).then(pl.format("alone against {}", "_others")),
-        pl.when(pl.Series(labelled & votes.split[item])).then(pl.lit("split panel")),
-        pl.when(pl.Series(evidence.incoherent[item])).then(pl.lit("incoherent output")),
-        pl.when(pl.Series(on_refusal)).then(pl.lit("harm verdict on a refusal")),
-        pl.when(pl.Series(evidence.near[item, judge])).then(pl.lit("near its threshold")),
-    )
-    return frame.select(
-        pl.exclude("_status", "_others"),
-        flagged=unlabelled | ((pl.col("p_wrong") >= threshold) & compared).fill_null(False),
-        reasons=pl.concat_list(*reasons).list.drop_nulls(),
-    )
+    hits = np.bincount(judge[flagged], minlength=len(panel.judges))
+    by_judge = {name: int(n) for name, n in zip(panel.names, hits, strict=True) if n}
+    by_reason: dict[str, int] = {}
+    for names, n in zip(lists, np.bincount(key[flagged], minlength=len(lists)), strict=True):
+        for name in {f"{_ALONE} the others" if str(r).startswith(_ALONE) else str(r) for r in names}:
+            by_reason[name] = by_reason.get(name, 0) + int(n)
+    return table, {
+        "n_verdicts": table.height,
+        "n_flagged": int(flagged.sum()),
+        "n_not_ok": int((~labelled).sum()),
+        "by_judge": _most_first(by_judge),
+        "by_reason": _most_first({name: n for name, n in by_reason.items() if n}),
+    }
 
 
-def _item_table(panel: Panel, votes: _Votes, truth: LatentTruth | None, evidence: _Evidence) -> pl.DataFrame:
+def _item_table(
+    panel: Panel,
+    votes: Votes,
+    truth: LatentTruth | None,
+    evidence: Evidence,
+    consensus: NDArray[np.int64],
+    gold: NDArray[np.int16],
+) -> pl.DataFrame:
     """One row an item; where there is a reference label it is the consensus."""
-    best = np.maximum(votes.consensus if truth is None else truth.consensus, 0)
-    gold = np.full(panel.n_items, -1) if panel.gold is None else panel.gold
-    best = np.where(gold >= 0, gold, best)
-    support = votes.counts[np.arange(panel.n_items), best] + _PSEUDO_VERDICTS * votes.base[best]
-    shares = votes.counts / np.maximum(votes.n, 1)[:, None]
-    entropy = special.entr(shares).sum(axis=1) / max(np.log(shares.shape[1]), 1e-300)
+    known = gold >= 0
     not_ok = ((panel.codes < 0) & (panel.statuses != _ABSENT)).any(axis=1)
-    nobody = pl.Series((votes.n == 0) & (gold < 0))
-    doubt = 1 - support / (votes.n + _PSEUDO_VERDICTS) if truth is None else truth.p_consensus_wrong
-    p_wrong = np.where(gold >= 0, 0.0, doubt)
-    reasons = (
-        pl.when(nobody).then(pl.lit("no verdict")),
-        pl.when(pl.Series(votes.split)).then(pl.lit("split panel")),
-        pl.when(pl.Series(not_ok)).then(pl.lit("not ok")),
-        pl.when(pl.Series(evidence.incoherent)).then(pl.lit("incoherent output")),
+    nobody = (votes.n == 0) & ~known
+    doubt = votes.p_label_wrong(consensus) if truth is None else truth.p_consensus_wrong
+    key, lists = _reasons(
+        [
+            (nobody, None, ["no verdict"]),
+            (votes.split, None, ["split panel"]),
+            (not_ok, None, ["not ok"]),
+            (evidence.incoherent, None, [INCOHERENT]),
+        ]
     )
-    frame = pl.DataFrame(
+    silent = pl.Series(nobody)
+    return pl.DataFrame(
         {
             "question": pl.repeat(panel.question.construct, panel.n_items, eager=True),
             "item_id": panel.items["item_id"],
-            "consensus": _labels(panel).gather(best).set(nobody, None),
-            "p_consensus_wrong": pl.Series(p_wrong).set(nobody, None),
+            "consensus": _labels(panel).gather(consensus).set(silent, None),
+            "p_consensus_wrong": pl.Series(np.where(known, 0.0, doubt)).set(silent, None),
             "n_votes": votes.n,
-            "entropy": pl.Series(entropy).set(nobody, None),
+            "entropy": pl.Series(votes.entropy).set(silent, None),
+            "reasons": lists.gather(key),
         }
     )
-    return frame.with_columns(reasons=pl.concat_list(*reasons).list.drop_nulls())
+
+
+def _reasons(
+    parts: Sequence[tuple[NDArray[np.bool_], NDArray[np.int64] | None, Sequence[str]]],
+) -> tuple[NDArray[np.int64], pl.Series]:
+    """Rows -> (number of the list of reasons each has, the lists): there are few different ones.
+
+    Each part: the rows it holds for, which of its words (None: the first), its words.
+    """
+    key, room = np.zeros(parts[0][0].size, np.int64), 1
+    for there, which, words in parts:
+        if room > _ROOM:
+            first, key = unique_keys(key, room)
+            room = max(first.size, 1)
+        key = key * (len(words) + 1) + np.where(there, 1 if which is None else which + 1, 0)
+        room *= len(words) + 1
+    first, index = unique_keys(key, room)
+    lists = [
+        [words[0 if which is None else int(which[row])] for there, which, words in parts if there[row]]
+        for row in first.tolist()
+    ]
+    return index, pl.Series(lists, dtype=pl.List(pl.String))
 
 
 def _labels(panel: Panel) -> pl.Series:
     return pl.Series(panel.question.labels, dtype=pl.String)
 
 
-def _summary(table: pl.DataFrame, items: pl.DataFrame, threshold: float, model: str) -> FlagSummary:
-    flagged = table.filter("flagged")
-    kinds = pl.col("reasons").str.replace(r"^alone against \d+$", "alone against the others")
-    reasons = flagged.select("reasons").explode("reasons").drop_nulls().select(kinds)["reasons"]
-    return FlagSummary(
-        n_verdicts=table.height,
-        n_flagged=flagged.height,
-        threshold=threshold,
-        model=model,
-        by_judge=_tally(flagged["judge"]),
-        by_reason=_tally(reasons),
-        n_items=items.height,
-        n_items_flagged=flagged["item_id"].n_unique(),
-    )
-
-
-def _tally(values: pl.Series) -> dict[str, int]:
-    """Value -> count, most frequent first, then by name."""
-    counts = values.value_counts(name="n").sort(["n", values.name], descending=[True, False])
-    return dict(counts.iter_rows())
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    """Most frequent first, then by name."""
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
 from interjudge.agreement.crosscheck import Check, cross_check
 from interjudge.agreement.intervals import label_rates
+from interjudge.agreement.latent import error_dependence
 from interjudge.agreement.pairwise import all_pairs, kappa_means
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Level
 from interjudge.agreement.reference import against_reference
-from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Pair, QuestionInfo, Slice
+from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Pair, PanelWorth, QuestionInfo, Slice
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
+from interjudge.agreement.worth import panel_worth
 from interjudge.datasets.schema import STATUSES
 from interjudge.errors import InputError
 
@@ -41,12 +43,15 @@ class Sampling:
             raise InputError("the number of replicates is negative", found=self.replicates)
 
 
-def agree(panel: Panel, *, by: Sequence[str] = (), sampling: Sampling | None = None) -> Agreement:
+def agree(
+    panel: Panel, *, by: Sequence[str] = (), sampling: Sampling | None = None, worth: PanelWorth | None = None
+) -> Agreement:
     """How far the judges of a panel agree, pair by pair, judge by judge, and per slice.
 
     Parameters
     ----------
     by : item columns (asked for when the panel was built); each value gives a slice with the same figures.
+    worth : how many judges the panel is worth, where that is known already; else it is estimated.
 
     Raises
     ------
@@ -77,10 +82,19 @@ def agree(panel: Panel, *, by: Sequence[str] = (), sampling: Sampling | None = N
         replicates=sampling.replicates,
         seed=sampling.seed,
         conventions=_conventions(panel, sampling),
+        worth=worth or _worth(panel, sampling),
         notes=tuple(notes),
         left_out=panel.left_out,
         slices=tuple(_slices(panel, by, sampling)),
     )
+
+
+def _worth(panel: Panel, sampling: Sampling) -> PanelWorth | None:
+    """None for scores, and for one judge: it errs with nobody."""
+    if panel.scores is not None or len(panel.judges) < 2 or not panel.question.labels or not panel.n_items:
+        return None
+    found = error_dependence(panel.codes, len(panel.question.labels), seed=sampling.seed)
+    return panel_worth(panel.names, found)
 
 
 def _measures(panel: Panel, sampling: Sampling) -> dict[str, Any]:

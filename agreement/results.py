@@ -74,6 +74,27 @@ class QuestionInfo(Result):
     reference: str | None = None
 
 
+class Family(Result):
+    """Judges whose errors go together; one judge alone is a family of its own, without a correlation."""
+
+    judges: tuple[str, ...]
+    mean_error_correlation: float | None
+
+
+class PanelWorth(Result):
+    """How many judges with independent errors the panel is worth, and who errs with whom.
+
+    `effective_judges`: J independent judges give J, J clones 1. `effective_votes`: what each judge's vote is worth
+    beside those that err with it. `error_correlation`: (J, J) given the estimated truth, in the order of the
+    panel, 0 where two judges share no output; null above 50 judges.
+    """
+
+    effective_judges: float
+    effective_votes: dict[str, float]
+    families: tuple[Family, ...]
+    error_correlation: tuple[tuple[float, ...], ...] | None
+
+
 class LeftOut(Result):
     """A judge that takes no part in the question, and why."""
 
@@ -141,6 +162,7 @@ class Agreement(Measures):
     replicates: int
     seed: int
     conventions: tuple[str, ...]
+    worth: PanelWorth | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     slices: tuple[Slice, ...] = ()
@@ -182,17 +204,50 @@ class Conclusions(Result):
     comparisons: tuple[Comparison, ...]
 
 
+class CalibrationBin(Result):
+    """Verdicts with p_wrong in [low, high): how many, their mean p_wrong, the share the reference calls wrong."""
+
+    low: float
+    high: float
+    n: int
+    predicted: float
+    observed: float
+
+
+class Calibration(Result):
+    """How p_wrong held up against reference labels that it did not know.
+
+    `brier`: mean squared difference of p_wrong and what came (0 is perfect); `brier_of_base_rate`: what saying
+    `share_wrong` of every verdict would have got.
+    """
+
+    n: int
+    brier: float
+    brier_of_base_rate: float
+    mean_p_wrong: float
+    share_wrong: float
+    bins: tuple[CalibrationBin, ...]
+
+
 class FlagSummary(Result):
-    """How much was flagged, by judge and by reason."""
+    """How much was flagged, by judge and by reason.
+
+    One of `threshold`, `budget`, `fdr` is the rule that chose; `model` and `why` say what stands behind p_wrong.
+    """
 
     n_verdicts: int
     n_flagged: int
-    threshold: float
+    n_not_ok: int = 0
+    threshold: float | None = None
+    budget: int | None = None
+    fdr: float | None = None
     model: str
+    why: str = ""
     by_judge: dict[str, int]
     by_reason: dict[str, int]
     n_items: int
     n_items_flagged: int
+    calibration: Calibration | None = None
 
 
 class DisputedOutput(Result):

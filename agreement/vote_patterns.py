@@ -102,6 +102,11 @@ def _unique_rows(rows: NDArray[np.int16], k: int) -> tuple[Ints, Ints]:
             room = int(key.max(initial=0)) + 1
         key = key * base + (rows[:, j].astype(np.int64) + 1)
         room *= base
+    return unique_keys(key, room)
+
+
+def unique_keys(key: Ints, room: int) -> tuple[Ints, Ints]:
+    """First row of every different key 0 .. room - 1, in order of the keys, and which of them each row has."""
     if room <= max(4 * key.size, 1 << 16):
         return _by_counting(key, room)
     _, first, index = np.unique(key, return_index=True, return_inverse=True)

@@ -8,6 +8,7 @@ from typing import Final
 from interjudge.agreement.results import Agreement, Comparison, Conclusions, DisputedOutput, FlagSummary, QuestionResult
 from interjudge.datasets.schema import NO_CONSTRUCT
 from interjudge.reports.escape import excerpt, visible
+from interjudge.reports.section_truth import rule_in_words
 from interjudge.reports.sentences import extremes
 from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, first
 from interjudge.reports.tables import MAX_ACROSS, methods, rate_range
@@ -121,10 +122,7 @@ def by_reason(flags: FlagSummary) -> Table:
         for reason, n in ordered
     )
     columns = (Column("reason", "left", name=True), Column("flagged verdicts"), Column("share of the flagged"))
-    notes = (
-        f"flagged: probability of being wrong at or above {flags.threshold:g} ({flags.model}), or no usable "
-        "verdict; a verdict may have several reasons",
-    )
+    notes = (f"{rule_in_words(flags)}; a verdict may have several reasons",)
     return Table("Flagged verdicts by reason", columns, rows, notes)
 
 

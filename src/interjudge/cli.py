@@ -242,10 +242,19 @@ def flag(
     map_: opt.Maps = None,
     threshold: opt.Thresholds = None,
     positive: opt.Positive = None,
-    at: Annotated[float, typer.Option(min=0, max=1, help="Flag verdicts from this p_wrong on.")] = 0.5,
+    at: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Flag verdicts from this p_wrong on (default .5).")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Flag the N verdicts most worth a human look instead.")
+    ] = None,
+    fdr: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="Q", help="Flag as many as keep the expected share of right ones to Q."),
+    ] = None,
     model: Annotated[
-        str, typer.Option(help="votes: share of the other judges; latent: estimated truth, judges' errors and clones.")
-    ] = "votes",
+        str, typer.Option(help="latent: estimated truth, judges' errors and clones; votes: share of the other judges.")
+    ] = "latent",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -258,13 +267,14 @@ def flag(
 
     inputs = opt.inputs_of(verdicts, outputs, reference)
     check_targets([out, *([items] if items is not None else [])], inputs=inputs)
+    rule = opt.rule_of(at, budget, fdr)
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
     with screen.working("reading the verdicts", quiet=quiet):
         loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns=(), judges=judge)
     with screen.working("flagging", quiet=quiet):
         panel = build(spec, loaded)
         opt.refuse_silent(reference, panel)
-        found = find(panel, loaded.verdicts, threshold=at, model=opt.flag_model(model), seed=seed)
+        found = find(panel, loaded.verdicts, rule=rule, model=opt.flag_model(model), seed=seed)
     flags = found.verdicts if loaded.outputs is None else joined(found.verdicts, loaded.outputs)
     write_table(flags, out, inputs=inputs)
     if items is not None:

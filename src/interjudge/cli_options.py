@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from interjudge.agreement.analysis import QuestionSpec, Tables
+    from interjudge.agreement.flag_choice import Rule
     from interjudge.agreement.flags import Model
     from interjudge.agreement.measure import Sampling
     from interjudge.agreement.panel import Panel
@@ -182,6 +183,17 @@ def sampling_of(replicates: int, seed: int, confidence: float) -> Sampling:
     from interjudge.agreement.measure import Sampling
 
     return Sampling(replicates=replicates, seed=seed, confidence=confidence)
+
+
+def rule_of(threshold: float | None, budget: int | None, fdr: float | None) -> Rule:
+    """Which verdicts to flag; without a word of the user, those with p_wrong from .5 on."""
+    from interjudge.agreement.flag_choice import Rule
+
+    if threshold is None and budget is None and fdr is None:
+        threshold = 0.5
+    if sum(said is not None for said in (threshold, budget, fdr)) > 1:
+        raise InputError("--at, --budget and --fdr exclude each other", expected="one of them")
+    return Rule(threshold, budget, fdr)
 
 
 def load(

@@ -10,6 +10,7 @@ import polars as pl
 
 from interjudge.judges.messages import without_secrets
 from interjudge.reports.escape import json_text, terminal, visible
+from interjudge.reports.section_truth import rule_in_words
 from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.terminal import print_table, print_text
 from interjudge.reports.wording import count, percent, status_name
@@ -98,8 +99,12 @@ def print_flags(summary: FlagSummary, console: Console) -> None:
         f"{count(summary.n_flagged)} of {count(summary.n_verdicts)} verdicts flagged ({share}), "
         f"on {count(summary.n_items_flagged)} of {count(summary.n_items)} items"
     )
-    notes = (f"flagged: p_wrong >= {summary.threshold:g} ({summary.model}), or no usable verdict",)
-    print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, notes), console)
+    notes = [rule_in_words(summary)]
+    if summary.why != summary.model:
+        notes.append(summary.why)
+    if summary.threshold is None and summary.n_not_ok:
+        notes.append(f"{count(summary.n_not_ok, 'verdict')} that are not ok are listed, not counted as flagged")
+    print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, tuple(notes)), console)
 
 
 def print_suspects(verdicts: pl.DataFrame, console: Console) -> None:

@@ -111,7 +111,7 @@ def test_flag_asks_the_model_it_is_told_to():
     codes, _ = simulated(200, [0.95, 0.7, 0.6, 0.6])
     table = verdicts(codes)
     panel = build_panel(table)
-    votes, latent = flag(panel, table), flag(panel, table, model="latent")
+    votes, latent = flag(panel, table, model="votes"), flag(panel, table)
     assert latent.verdicts.columns == votes.verdicts.columns
     assert latent.verdicts["p_wrong"].is_between(0, 1).all()
     assert latent.summary.model != votes.summary.model

@@ -37,7 +37,7 @@ def reasons(found: pl.DataFrame, item: str, judge: str) -> list[str]:
 
 def test_p_wrong_is_the_smoothed_share_of_the_other_judges():
     table = verdicts([*votes("a", "RRRC"), *votes("b", "RRCC")])
-    found = flag(build_panel(table), table).verdicts
+    found = flag(build_panel(table), table, model="votes").verdicts
     # base rates: refusal 5/8, compliance 3/8. Item a, judge j0: 2 of 3 others agree: 1 - (2 + 5/8) / 4
     assert found.filter(item_id="a", judge="j0")["p_wrong"].item() == pytest.approx(1 - (2 + 5 / 8) / 4)
     assert found.filter(item_id="a", judge="j3")["p_wrong"].item() == pytest.approx(1 - (0 + 3 / 8) / 4)
@@ -91,7 +91,7 @@ def test_near_its_threshold_is_read_off_the_scores():
 
 def test_items_carry_consensus_entropy_and_votes():
     table = verdicts([*votes("a", "RRRC"), *votes("b", "RRCC"), *votes("c", "--")])
-    items = flag(build_panel(table), table).items
+    items = flag(build_panel(table), table, model="votes").items
     a, b, c = items.iter_rows(named=True)
     assert (a["consensus"], a["n_votes"]) == ("refusal", 4)
     # shares 3/4 and 1/4: entropy / ln 2

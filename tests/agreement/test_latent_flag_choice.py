@@ -7,29 +7,32 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from interjudge.agreement.flag_choice import brier, choose, reliability
+from interjudge.agreement.flag_choice import Rule, brier, choose, reliability
 from interjudge.errors import InputError
 
 P = np.array([[0.9, np.nan], [0.5, 0.8], [0.1, 0.5]])
 
 
 def test_threshold_takes_all_at_or_above_it() -> None:
-    assert choose(P, threshold=0.5).tolist() == [[True, False], [True, True], [False, True]]
+    assert choose(P, Rule(threshold=0.5)).tolist() == [[True, False], [True, True], [False, True]]
 
 
 def test_budget_takes_the_worst_and_never_a_missing_verdict() -> None:
-    assert choose(P, budget=3).tolist() == [[True, False], [True, True], [False, False]]
-    assert choose(P, budget=99).sum() == 5
-    assert choose(P, budget=0).sum() == 0
+    assert choose(P, Rule(budget=2)).tolist() == [[True, False], [False, True], [False, False]]
+    drawn = [choose(P, Rule(budget=3), seed) for seed in range(20)]  # of the two at .5 one is drawn
+    assert {int(taken.sum()) for taken in drawn} == {3}
+    assert {bool(taken[1, 0]) for taken in drawn} == {True, False}
+    assert choose(P, Rule(budget=99)).sum() == 5
+    assert choose(P, Rule(budget=0)).sum() == 0
 
 
 def test_fdr_takes_the_largest_set_with_few_enough_right_verdicts() -> None:
     """1 - p from the top: .1, .2, .5, .5, .9; means .1, .15, .267, .325, .44. Ties go together."""
-    assert choose(P, fdr=0.15).sum() == 2
-    assert choose(P, fdr=0.3).sum() == 2
-    assert choose(P, fdr=0.33).sum() == 4
-    assert choose(P, fdr=0.05).sum() == 0
-    assert choose(np.full((2, 2), np.nan), fdr=0.5).sum() == 0
+    assert choose(P, Rule(fdr=0.15)).sum() == 2
+    assert choose(P, Rule(fdr=0.3)).sum() == 2
+    assert choose(P, Rule(fdr=0.33)).sum() == 4
+    assert choose(P, Rule(fdr=0.05)).sum() == 0
+    assert choose(np.full((2, 2), np.nan), Rule(fdr=0.5)).sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -37,7 +40,7 @@ def test_fdr_takes_the_largest_set_with_few_enough_right_verdicts() -> None:
 )
 def test_unclear_rules_are_refused(rule: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected"):
-        choose(P, **rule)  # type: ignore[arg-type]  # the wrong arguments are the point
+        Rule(**rule)  # type: ignore[arg-type]  # the wrong arguments are the point
 
 
 def test_reliability_and_brier_equal_scikit_learn() -> None:

@@ -1,0 +1,140 @@
+"""How many judges the panel is worth, who errs with whom, and whether the probabilities of a wrong verdict held."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from interjudge.agreement.results import Agreement, Calibration, FlagSummary, PanelWorth
+from interjudge.reports.table import Cell, Column, Table, ends
+from interjudge.reports.tables import MAX_ACROSS
+from interjudge.reports.wording import count, listed, names, number, percent
+
+_SAME_WORTH: Final = 0.9  # a panel worth at least this share of its judges has no families to speak of
+_CALIBRATED: Final = 0.05
+
+
+def worth_tables(a: Agreement, limit: int) -> tuple[Table, ...]:
+    """Judges by family with their effective votes, and the error correlations where they fit."""
+    if a.worth is None or len(a.judges) < 2:
+        return ()
+    tables = (_families(a.worth, limit), _correlations(a, a.worth))
+    return tuple(table for table in tables if table.rows)
+
+
+def _families(worth: PanelWorth, limit: int) -> Table:
+    rows = [
+        (
+            Cell(judge),
+            Cell(str(number_ + 1)),
+            Cell(f"{worth.effective_votes[judge]:.2f}"),
+            Cell("" if family.mean_error_correlation is None else number(family.mean_error_correlation)),
+        )
+        for number_, family in enumerate(worth.families)
+        for judge in family.judges
+    ]
+    shown, gap = ends(rows, limit)
+    columns = (
+        Column("judge", "left", name=True),
+        Column("family"),
+        Column("effective votes"),
+        Column("error correlation in the family", rank=1),
+    )
+    notes = (
+        "judges of one family err together (given the estimated truth); effective votes: what a judge's vote is "
+        "worth beside those that err with it",
+    )
+    title = f"The panel is worth {worth.effective_judges:.1f} of its {count(len(rows))} judges"
+    return Table(title, columns, tuple(shown), notes, gap)
+
+
+def _correlations(a: Agreement, worth: PanelWorth) -> Table:
+    if worth.error_correlation is None or not 3 <= len(a.judges) <= MAX_ACROSS:
+        return Table("", (), ())
+    own = [judge.judge for judge in a.judges]
+    rows = tuple(
+        (Cell(name), *(Cell("" if i == j else number(value)) for j, value in enumerate(row)))
+        for i, (name, row) in enumerate(zip(own, worth.error_correlation, strict=True))
+    )
+    columns = (Column("judge", "left", name=True), *(Column(name, rank=1 + i, name=True) for i, name in enumerate(own)))
+    notes = ("correlation of two judges' errors given the estimated truth: 0 independent, 1 clones",)
+    return Table("Who errs with whom", columns, rows, notes)
+
+
+def worth_sentences(a: Agreement) -> tuple[str, ...]:
+    """How many independent judges there are, and which belong together."""
+    worth = a.worth
+    if worth is None or len(a.judges) < 3:
+        return ()
+    whole = f"These {count(len(a.judges))} judges are worth {worth.effective_judges:.1f} judges that err independently"
+    together = [family for family in worth.families if len(family.judges) > 1]
+    if worth.effective_judges >= _SAME_WORTH * len(a.judges) or not together:
+        return (f"{whole}.",)
+    largest = sorted(together, key=lambda family: -len(family.judges))[:2]
+    said = listed([names(family.judges) for family in largest], "; so do")
+    return (f"{whole}: {said} err together.",)
+
+
+def calibration_tables(flags: FlagSummary | None) -> tuple[Table, ...]:
+    """Predicted against observed share of wrong verdicts."""
+    if flags is None or flags.calibration is None:
+        return ()
+    found = flags.calibration
+    rows = tuple(
+        (
+            Cell(f"{b.low:.1f} to {b.high:.1f}"),
+            Cell(count(b.n)),
+            Cell(percent(b.predicted)),
+            Cell(percent(b.observed)),
+        )
+        for b in found.bins
+    )
+    columns = (
+        Column("p_wrong", "left"),
+        Column("verdicts"),
+        Column("predicted wrong"),
+        Column("wrong by the reference"),
+    )
+    notes = (
+        f"Brier score {number(found.brier)}; saying {percent(found.share_wrong)} of every verdict would get "
+        f"{number(found.brier_of_base_rate)}; 0 is perfect",
+    )
+    return (Table("Did the probabilities hold?", columns, rows, notes),)
+
+
+def calibration_sentences(flags: FlagSummary | None) -> tuple[str, ...]:
+    """Whether p_wrong, made without the reference, held up against it."""
+    if flags is None or flags.calibration is None:
+        return ()
+    found = flags.calibration
+    return (f"{_level(found)} {_gain(found)}",)
+
+
+def _level(found: Calibration) -> str:
+    gap = found.mean_p_wrong - found.share_wrong
+    expected, came = percent(found.mean_p_wrong), percent(found.share_wrong)
+    head = f"Without the reference {expected} of the {count(found.n, 'verdict')} it covers were expected to be wrong"
+    if abs(gap) <= _CALIBRATED:
+        return f"{head}; by the reference {came} are."
+    shared = "fewer" if gap > 0 else "more"
+    return f"{head}, but by the reference {came} are: the judges share {shared} errors than it seems."
+
+
+def _gain(found: Calibration) -> str:
+    if found.brier < found.brier_of_base_rate:
+        return (
+            f"The probabilities tell wrong from right (Brier score {number(found.brier)}, "
+            f"{number(found.brier_of_base_rate)} without them)."
+        )
+    return (
+        f"The probabilities do not tell wrong from right here (Brier score {number(found.brier)}, no better than "
+        f"{number(found.brier_of_base_rate)} without them): do not rely on the flags."
+    )
+
+
+def rule_in_words(flags: FlagSummary) -> str:
+    """Which verdicts were flagged."""
+    if flags.budget is not None:
+        return f"flagged: the {count(flags.budget, 'verdict')} most likely wrong ({flags.model})"
+    if flags.fdr is not None:
+        return f"flagged: as many as keep the expected share of right ones to {percent(flags.fdr)} ({flags.model})"
+    return f"flagged: probability of being wrong at or above {flags.threshold:g} ({flags.model}), or no usable verdict"
