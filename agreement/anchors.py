@@ -21,7 +21,7 @@ from interjudge.agreement.vote_patterns import Floats, Ints, Patterns
 _FOLDS: Final = 10
 _LINEAR: Final = 0.0
 _SHARPNESS: Final = (_LINEAR, 3.0, 8.0)  # of exp(s * (similarity - 1)); 0 stands for the linear kernel
-_SCALES: Final = (0.15, 0.4, 1.0)  # of the prior mean: it is over-confident where judges err together
+_SCALES: Final = (0.4, 1.0)  # of the prior mean: it is over-confident where judges err together
 _SPREADS: Final = (0.0, 1.0, 2.0, 4.0)  # standard deviation of the departure from it
 _BIAS: Final = 0.3  # kernel's constant: all items may depart together
 _FLOOR: Final = 1e-4  # smallest probability of the prior mean
@@ -97,7 +97,7 @@ def _settings(names: Iterable[str], coarse: bool) -> list[_Setting]:
     return [
         _Setting(name, scale, sharpness, spread)
         for name in names
-        for scale in (_SCALES[1:2] if coarse else _SCALES)
+        for scale in (_SCALES[:1] if coarse else _SCALES)
         for sharpness in _SHARPNESS
         for spread in (_SPREADS[::2] if coarse else _SPREADS)
         if spread > 0 or sharpness == _LINEAR

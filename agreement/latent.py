@@ -40,7 +40,10 @@ _CUT_BUDGET: Final = 240  # judges x cuts
 _RAW_TOP: Final = 0.9  # agreement no better than this distance from chance binds nobody
 # How much the families' vote says, beside the models, in what the panel stands for. A model that goes wrong
 # goes wrong on many items alike; the vote does not.
-_VOTE_SAYS: Final = 1.0
+_VOTE_SAYS: Final = 1.5
+# From three judges on, the families' vote has at least this share of the mixture: the criterion knows what
+# predicts judges, not what is true, and where those differ the vote is the smaller risk.
+_VOTE_FLOOR: Final = 0.1
 _NO_SMOOTHING: Final = 1e-9
 # Log odds are discounted by a fifth: an error all families share leaves no trace in the verdicts. On simulated
 # panels of all kinds this exponent gave the least Brier score; the order of verdicts stays.
@@ -120,7 +123,7 @@ def estimate_truth(
     found = _dependence(sample)
     parts: dict[str, list[Component]] = {form: _components(sample, found.cuts, form) for form in _MIXED}
     test = hold_out(sample, found.cuts, {str(form): part for form, part in parts.items()}, VOTE)
-    weights = test.stack()
+    weights = _hedged(test.stack(), first.size)
     if sample is not patterns:
         parts = {f: [_apply(patterns, part) for part in components] for f, components in parts.items()}
     votes = _votes(patterns, found, 1.0)
@@ -211,6 +214,13 @@ def _votes(patterns: Patterns, found: _Dependence, smoothing: float) -> Floats:
     for cut in found.cuts:
         out += cut.weight * family_votes(patterns, cut.families, smoothing, found.informative)
     return out
+
+
+def _hedged(weights: Mapping[str, float], judges: int) -> dict[str, float]:
+    """The weights with the vote share lifted to its floor; of two judges the vote cannot say who errs."""
+    floor = _VOTE_FLOOR if judges > 2 else 0.0
+    short = max(floor - weights[VOTE], 0.0) / max(1 - weights[VOTE], 1e-12)
+    return {name: weight * (1 - short) + (short if name == VOTE else 0.0) for name, weight in weights.items()}
 
 
 def _twins(codes: NDArray[np.int16]) -> tuple[Ints, Ints]:

@@ -264,6 +264,7 @@ def flag(
     from interjudge.cli_tables import print_flags, print_suspects
     from interjudge.datasets.outputs import joined
     from interjudge.datasets.write import check_targets, write_table
+    from interjudge.side_evidence import readers, side_evidence
 
     inputs = opt.inputs_of(verdicts, outputs, reference)
     check_targets([out, *([items] if items is not None else [])], inputs=inputs)
@@ -274,14 +275,15 @@ def flag(
     with screen.working("flagging", quiet=quiet):
         panel = build(spec, loaded)
         opt.refuse_silent(reference, panel)
-        found = find(panel, loaded.verdicts, rule=rule, model=opt.flag_model(model), seed=seed)
+        evidence = side_evidence(loaded)
+        found = find(panel, loaded.verdicts, rule=rule, model=opt.flag_model(model), seed=seed, evidence=evidence)
     flags = found.verdicts if loaded.outputs is None else joined(found.verdicts, loaded.outputs)
     write_table(flags, out, inputs=inputs)
     if items is not None:
         write_table(found.items, items, inputs=inputs)
     if not quiet:
         console = screen.console(stderr="-" in (out, items))
-        print_flags(found.summary, console)
+        print_flags(found.summary, console, readers(evidence))
         print_suspects(found.verdicts, console)
 
 

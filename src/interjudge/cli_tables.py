@@ -13,7 +13,7 @@ from interjudge.reports.escape import json_text, terminal, visible
 from interjudge.reports.section_truth import rule_in_words
 from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.terminal import print_table, print_text
-from interjudge.reports.wording import count, percent, status_name
+from interjudge.reports.wording import count, names, percent, status_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +91,7 @@ def _said(ok: pl.DataFrame) -> str:
     return ", ".join(shown + more)
 
 
-def print_flags(summary: FlagSummary, console: Console) -> None:
+def print_flags(summary: FlagSummary, console: Console, readers: Sequence[str] = ()) -> None:
     """How much is flagged, and why."""
     rows = tuple((Cell(reason), Cell(count(n))) for reason, n in summary.by_reason.items())
     share = percent(summary.n_flagged / summary.n_verdicts) if summary.n_verdicts else "none"
@@ -102,6 +102,8 @@ def print_flags(summary: FlagSummary, console: Console) -> None:
     notes = [rule_in_words(summary)]
     if summary.why != summary.model:
         notes.append(summary.why)
+    if readers:
+        notes.append(f"read the responses for reasons: {names(readers)}")
     if summary.threshold is None and summary.n_not_ok:
         notes.append(f"{count(summary.n_not_ok, 'verdict')} that are not ok are listed, not counted as flagged")
     print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, tuple(notes)), console)

@@ -21,6 +21,7 @@ from interjudge.judges.registry import get_judge
 from interjudge.judges.runner import score
 from interjudge.reports.report import DEFAULT_TITLE, InputFile, JudgeUsed, Provenance, Report, Run, build_report
 from interjudge.reports.write import FLAGS_NAME, JSON_NAME, MARKDOWN_NAME, write_report
+from interjudge.side_evidence import readers, side_evidence
 
 # Every judge that runs without a model, a key or a network.
 OFFLINE_JUDGES: Final = ("keyword:default", "keyword:prefix", "keyword:first-sentence", "coherence:heuristic")
@@ -72,12 +73,14 @@ def make_report(
     check_folder(out, inputs=inputs)
     out = folder(out)
     sampling = sampling or Sampling()
-    analysis = analyse(tables, questions=questions, by=by, cluster=cluster, sampling=sampling)
+    evidence = side_evidence(tables)
+    analysis = analyse(tables, questions=questions, by=by, cluster=cluster, evidence=evidence, sampling=sampling)
     said: dict[str, JsonValue] = {
         **(options or {}),
         "questions": [_said(spec) for spec in questions],
         "by": list(by),
         "cluster": cluster,
+        "evidence": list(readers(evidence)),
         "replicates": sampling.replicates,
         "confidence": sampling.confidence,
     }
