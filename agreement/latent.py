@@ -40,7 +40,7 @@ _CUT_BUDGET: Final = 240  # judges x cuts
 _RAW_TOP: Final = 0.9  # agreement no better than this distance from chance binds nobody
 # How much the families' vote says, beside the models, in what the panel stands for. A model that goes wrong
 # goes wrong on many items alike; the vote does not.
-_VOTE_SAYS: Final = 1.5
+_VOTE_SAYS: Final = 1.0
 # From three judges on, the families' vote has at least this share of the mixture: the criterion knows what
 # predicts judges, not what is true, and where those differ the vote is the smaller risk.
 _VOTE_FLOOR: Final = 0.1
