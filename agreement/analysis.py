@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from interjudge.agreement.conclusions import conclude
-from interjudge.agreement.flags import FLAG_COLUMNS, ITEM_COLUMNS, Flags, flag
-from interjudge.agreement.measure import Sampling, agree
+from interjudge.agreement.examine import ITEM_COLUMNS, TEXT_COLUMNS, Texts, examine
+from interjudge.agreement.flags import FLAG_COLUMNS
+from interjudge.agreement.flags import ITEM_COLUMNS as FLAGGED_ITEM_COLUMNS
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.participants import judges_of, main_construct
 from interjudge.agreement.question import Level, MapRule
-from interjudge.agreement.results import DisputedOutput, QuestionResult
-from interjudge.agreement.worth import panel_worth
+from interjudge.agreement.results_question import QuestionResult
+from interjudge.agreement.sampling import Sampling
 from interjudge.datasets.schema import VERDICT_COLUMNS
-
-N_DISPUTED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -109,27 +106,16 @@ def analyse(
     """
     sampling = sampling or Sampling()
     specs = list(questions) or default_questions(tables)
-    columns = [c for c in ("model", "base_model") if _has_column(c, tables)]
+    columns = [c for c in ITEM_COLUMNS if _has_column(c, tables)]
+    texts = Texts(_items(tables))
     results, flags = [], []
     for spec in specs:
         panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
-        # The report says what the panel alone can tell: a reference that decided the flags would hide that.
-        blind = replace(panel, gold=None)
-        found = None
-        if panel.question.labels:
-            found = flag(blind, tables.verdicts, seed=sampling.seed, evidence=evidence, reference=panel.gold)
-        worth = panel_worth(panel.names, found.truth) if found and found.truth and len(panel.judges) > 1 else None
-        results.append(
-            QuestionResult(
-                agreement=agree(panel, by=by, sampling=sampling, worth=worth),
-                flags=found.summary if found else None,
-                conclusions=conclude(panel, sampling=sampling),
-                disputed=_disputed(panel, found, tables) if found else (),
-            )
-        )
-        flags += [found] if found else []
+        found = examine(panel, tables.verdicts, texts, by=by, evidence=evidence, sampling=sampling)
+        results.append(found.result)
+        flags += [found.flags] if found.flags else []
     verdicts = pl.concat([pl.DataFrame(schema=FLAG_COLUMNS), *(f.verdicts for f in flags)])
-    items = pl.concat([pl.DataFrame(schema=ITEM_COLUMNS), *(f.items for f in flags)])
+    items = pl.concat([pl.DataFrame(schema=FLAGGED_ITEM_COLUMNS), *(f.items for f in flags)])
     return Analysis(tuple(results), verdicts, items)
 
 
@@ -181,36 +167,8 @@ def _has_column(column: str, tables: Tables) -> bool:
     return extra or (tables.outputs is not None and column in tables.outputs.columns)
 
 
-def _disputed(panel: Panel, flags: Flags, tables: Tables) -> tuple[DisputedOutput, ...]:
-    """The items whose consensus is least certain, with what every judge said."""
-    top = flags.items.filter(pl.col("n_votes") >= 2).sort(
-        ["p_consensus_wrong", "entropy", "item_id"], descending=[True, True, False], nulls_last=True
-    )
-    top = top.filter(pl.col("entropy") > 0).head(N_DISPUTED)
-    said = flags.verdicts.filter(pl.col("item_id").is_in(top["item_id"].to_list()))
-    texts = _texts(top["item_id"].to_list(), tables)
-    of_item = said.group_by("item_id").agg("judge", pl.col("label").fill_null("(none)"))
-    verdict_of = {item: dict(zip(judges, labels, strict=True)) for item, judges, labels in of_item.iter_rows()}
-    model_of = dict(panel.items.select("item_id", "model").iter_rows()) if "model" in panel.items.columns else {}
-    return tuple(
-        DisputedOutput(
-            item_id=row["item_id"],
-            model=model_of.get(row["item_id"]),
-            consensus=row["consensus"],
-            p_consensus_wrong=row["p_consensus_wrong"],
-            verdicts={
-                name: verdict_of[row["item_id"]][name] for name in panel.names if name in verdict_of[row["item_id"]]
-            },
-            reasons=tuple(row["reasons"]),
-            **texts.get(row["item_id"], {}),
-        )
-        for row in top.iter_rows(named=True)
-    )
-
-
-def _texts(items: Sequence[str], tables: Tables) -> dict[str, dict[str, str]]:
-    """item -> its prompt and response, from the outputs or the verdict table, where there are any."""
-    source = tables.outputs if tables.outputs is not None else tables.verdicts
-    columns = [c for c in ("prompt", "response") if c in source.columns]
-    found = source.filter(pl.col("item_id").is_in(items)).select("item_id", *columns).unique("item_id", keep="first")
-    return {row.pop("item_id"): row for row in found.iter_rows(named=True)}
+def _items(tables: Tables) -> pl.DataFrame:
+    """One row an item with what is known of the output itself."""
+    source = tables.verdicts if tables.outputs is None else tables.outputs
+    known = ["item_id", *(c for c in (*ITEM_COLUMNS, *TEXT_COLUMNS) if c in source.columns)]
+    return source.select(known).unique("item_id", keep="first") if len(known) > 1 else source.select("item_id").head(0)

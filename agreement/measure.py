@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interjudge.agreement.coefficients import alpha_without, panel_coefficients, score_coefficients
+from interjudge.agreement.concordance import concordance
 from interjudge.agreement.crosscheck import Check, cross_check
+from interjudge.agreement.homogeneity import homogeneity
 from interjudge.agreement.intervals import label_rates
 from interjudge.agreement.latent import error_dependence
 from interjudge.agreement.pairwise import all_pairs, kappa_means
@@ -19,28 +20,15 @@ from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Level
 from interjudge.agreement.reference import against_reference
 from interjudge.agreement.results import Agreement, Estimate, JudgeResult, Pair, PanelWorth, QuestionInfo, Slice
+from interjudge.agreement.results_scores import ScoreFindings
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
+from interjudge.agreement.sampling import MAX_PAIRED_JUDGES, Sampling
+from interjudge.agreement.score_agreement import score_agreement
 from interjudge.agreement.worth import panel_worth
 from interjudge.datasets.schema import STATUSES
 from interjudge.errors import InputError
 
-MAX_PAIRED_JUDGES: Final = 50  # 1,225 pairs; beyond that the pair table is nobody's reading
 MAX_SLICES: Final = 200
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How intervals are made."""
-
-    replicates: int = 1000
-    seed: int = 0
-    confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        if not 0 < self.confidence < 1:
-            raise InputError("the confidence level is out of range", found=self.confidence, expected="between 0 and 1")
-        if self.replicates < 0:
-            raise InputError("the number of replicates is negative", found=self.replicates)
 
 
 def agree(
@@ -83,9 +71,21 @@ def agree(
         seed=sampling.seed,
         conventions=_conventions(panel, sampling),
         worth=worth or _worth(panel, sampling),
+        scores=_scores(panel, sampling),
         notes=tuple(notes),
         left_out=panel.left_out,
         slices=tuple(_slices(panel, by, sampling)),
+    )
+
+
+def _scores(panel: Panel, sampling: Sampling) -> ScoreFindings | None:
+    """What numbers, levels of use and concordance show; None for one judge."""
+    if len(panel.judges) < 2 or not panel.n_items:
+        return None
+    return ScoreFindings(
+        scores=score_agreement(panel, sampling=sampling),
+        homogeneity=homogeneity(panel, sampling=sampling),
+        concordance=concordance(panel, sampling=sampling) if panel.question.labels else None,
     )
 
 

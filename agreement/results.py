@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
-
-
-class Result(BaseModel):
-    """Base of all records: immutable, no unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
-
-
-class Estimate(Result):
-    """A value with its interval, or the words why it does not exist.
-
-    `value`, `ci_low`, `ci_high` are null together with a reason in `undefined`; `n` is the number of items
-    (for a rate: verdicts) the value rests on. An interval may be null beside a value where no replicates
-    were asked for or hardly any was defined.
-    """
-
-    value: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    n: int = 0
-    undefined: str | None = None
+from interjudge.agreement.results_base import Estimate as Estimate  # noqa: PLC0414  # one door for all records
+from interjudge.agreement.results_base import Result as Result  # noqa: PLC0414
+from interjudge.agreement.results_models import Comparison as Comparison  # noqa: PLC0414
+from interjudge.agreement.results_models import Conclusions as Conclusions  # noqa: PLC0414
+from interjudge.agreement.results_models import Holds as Holds  # noqa: PLC0414
+from interjudge.agreement.results_models import ModelRate as ModelRate  # noqa: PLC0414
+from interjudge.agreement.results_scores import ScoreFindings
 
 
 class Coefficient(Estimate):
@@ -70,7 +48,7 @@ class QuestionInfo(Result):
     positive: str | None
     level: str
     maps: tuple[str, ...] = ()
-    thresholds: dict[str, float] = {}
+    thresholds: dict[str, float] = Field(default_factory=dict)
     reference: str | None = None
 
 
@@ -163,45 +141,10 @@ class Agreement(Measures):
     seed: int
     conventions: tuple[str, ...]
     worth: PanelWorth | None = None
+    scores: ScoreFindings | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     slices: tuple[Slice, ...] = ()
-
-
-class ModelRate(Result):
-    """How often one judge gives the question's positive label to one model's outputs."""
-
-    model: str
-    base_model: str | None
-    judge: str
-    rate: Estimate
-    n_missing: int
-
-
-Holds = Literal["clear", "same direction", "flips", "undecided"]
-
-
-class Comparison(Result):
-    """Two models under every judge: the difference in rate (a minus b), and whether it survives the judges.
-
-    `holds`: ``clear`` - same sign and interval without 0 under every judge; ``same direction`` - same sign
-    everywhere, not clear everywhere; ``flips`` - the sign depends on the judge; ``undecided`` - no judge sees
-    a difference, or some judge has no verdicts. `kind`: ``fine-tune`` when b is a's base, else ``pair``.
-    """
-
-    a: str
-    b: str
-    kind: Literal["fine-tune", "pair"]
-    difference: dict[str, Estimate]
-    holds: Holds
-
-
-class Conclusions(Result):
-    """Rates of every model under every judge, and which comparisons hold whichever judge is asked."""
-
-    label: str
-    rates: tuple[ModelRate, ...]
-    comparisons: tuple[Comparison, ...]
 
 
 class CalibrationBin(Result):
@@ -261,12 +204,3 @@ class DisputedOutput(Result):
     reasons: tuple[str, ...]
     prompt: str | None = None
     response: str | None = None
-
-
-class QuestionResult(Result):
-    """Everything about one question: agreement, flags, conclusions."""
-
-    agreement: Agreement
-    flags: FlagSummary | None
-    conclusions: Conclusions | None = None
-    disputed: tuple[DisputedOutput, ...] = ()

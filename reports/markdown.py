@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from interjudge.agreement.results import Agreement, QuestionResult
+from interjudge.agreement.results import Agreement
+from interjudge.agreement.results_question import QuestionResult
 from interjudge.reports.escape import markdown_cell, markdown_line
 from interjudge.reports.report import Provenance, Report
+from interjudge.reports.sections import sections
 from interjudge.reports.sentences import opening
 from interjudge.reports.table import Cell, Column, Table
-from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, finding_tables, section
+from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, heading
 from interjudge.reports.wording import DASH, count
 
 ROWS: Final = 40
@@ -34,13 +35,19 @@ def _report(report: Report) -> Iterator[str]:
     several = len(report.questions) > 1
     for question in report.questions:
         yield ""
-        yield f"## {markdown_cell(section(question.agreement))}"
+        yield f"## {markdown_cell(heading(question.agreement))}"
         if several:
             yield ""
             yield from _bullets(opening(question))
-        for table in (*agreement_tables(question.agreement, ROWS), *finding_tables(question, ROWS)):
+        for section in sections(question, ROWS):
             yield ""
-            yield from _table(table)
+            yield f"### {section.title}"
+            if section.sentences:
+                yield ""
+                yield from _bullets(section.sentences)
+            for table in section.tables:
+                yield ""
+                yield from _table(table)
         yield from _disputed(question)
         yield from _facts(question.agreement)
     yield from _conventions([question.agreement for question in report.questions])
@@ -53,7 +60,7 @@ def _bullets(sentences: Iterable[str]) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"### {markdown_cell(table.title)}"
+    yield f"#### {markdown_cell(table.title)}"
     yield ""
     yield _row(markdown_cell(column.head) for column in table.columns)
     yield _row("---:" if column.align == "right" else ":---" for column in table.columns)

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, JsonValue
 
-from interjudge.agreement.results import QuestionResult, Result
+from interjudge.agreement.results import Result
+from interjudge.agreement.results_question import QuestionResult
 from interjudge.reports.escape import visible
 from interjudge.reports.sentences import summary
 

@@ -11,6 +11,7 @@ from interjudge.reports.wording import count, listed, names, number, percent
 
 _SAME_WORTH: Final = 0.9  # a panel worth at least this share of its judges has no families to speak of
 _CALIBRATED: Final = 0.05
+_HELPS: Final = 0.9  # of the Brier score of the base rate
 
 
 def worth_tables(a: Agreement, limit: int) -> tuple[Table, ...]:
@@ -120,15 +121,12 @@ def _level(found: Calibration) -> str:
 
 
 def _gain(found: Calibration) -> str:
+    both = f"Brier score {number(found.brier)}, {number(found.brier_of_base_rate)} without them"
+    if found.brier < _HELPS * found.brier_of_base_rate:
+        return f"The probabilities tell wrong from right ({both})."
     if found.brier < found.brier_of_base_rate:
-        return (
-            f"The probabilities tell wrong from right (Brier score {number(found.brier)}, "
-            f"{number(found.brier_of_base_rate)} without them)."
-        )
-    return (
-        f"The probabilities do not tell wrong from right here (Brier score {number(found.brier)}, no better than "
-        f"{number(found.brier_of_base_rate)} without them): do not rely on the flags."
-    )
+        return f"The probabilities hardly tell wrong from right here ({both})."
+    return f"The probabilities do not tell wrong from right here ({both}): do not rely on the flags."
 
 
 def rule_in_words(flags: FlagSummary) -> str:

@@ -15,8 +15,8 @@ from interjudge.agreement.results import (
     Comparison,
     Conclusions,
     FlagSummary,
-    QuestionResult,
 )
+from interjudge.agreement.results_question import QuestionResult
 from interjudge.reports.coverage import constructs, left_out, missing, notes, odd_labels, one_kind
 from interjudge.reports.escape import visible
 from interjudge.reports.reliability import Band, band, headline, reach, reliability, scope, unevenness

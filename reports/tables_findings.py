@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from interjudge.agreement.results import Agreement, Comparison, Conclusions, DisputedOutput, FlagSummary, QuestionResult
+from interjudge.agreement.results import Agreement, Comparison, Conclusions, DisputedOutput, FlagSummary
 from interjudge.datasets.schema import NO_CONSTRUCT
 from interjudge.reports.escape import excerpt, visible
 from interjudge.reports.section_truth import rule_in_words
@@ -22,16 +22,6 @@ _HOLDS: dict[str, tuple[str, Tone]] = {
     "flips": ("flips", "warn"),
     "undecided": ("undecided", ""),
 }
-
-
-def finding_tables(question: QuestionResult, limit: int) -> tuple[Table, ...]:
-    """Models, comparisons and flags of one question, as far as there are any."""
-    found, flags = question.conclusions, question.flags
-    tables = [
-        *([model_rates(found, limit), comparisons(found, limit)] if found else []),
-        *([by_reason(flags), by_judge(flags, question.agreement, limit)] if flags and flags.n_flagged else []),
-    ]
-    return tuple(table.without_empty() for table in tables if table.rows)
 
 
 def model_rates(found: Conclusions, limit: int) -> Table:
@@ -148,7 +138,7 @@ def by_judge(flags: FlagSummary, a: Agreement, limit: int) -> Table:
     return Table("Flagged verdicts by judge", columns, rows, (), gap)
 
 
-def section(a: Agreement) -> str:
+def heading(a: Agreement) -> str:
     """The heading over one question."""
     return "Results" if a.question.name == NO_CONSTRUCT else f"Question: {visible(a.question.name, 80)}"
 

@@ -9,14 +9,16 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from interjudge.agreement.results import Agreement, QuestionResult
+from interjudge.agreement.results import Agreement
+from interjudge.agreement.results_question import QuestionResult
 from interjudge.reports.escape import terminal
 from interjudge.reports.fit import Fitted, fit, wrap
 from interjudge.reports.report import Provenance, Report
+from interjudge.reports.sections import Section, sections
 from interjudge.reports.sentences import agreement_sentences, opening
 from interjudge.reports.table import Table, Tone
 from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, finding_tables, section
+from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, heading
 from interjudge.reports.wording import count
 
 ROWS: Final = 12
@@ -37,18 +39,28 @@ def render_terminal(report: Report, console: Console, *, full: bool = True) -> N
     _bullets(report.summary, console)
     for question in report.questions:
         if len(report.questions) > 1:
-            _heading(section(question.agreement), console)
+            _heading(heading(question.agreement), console)
             _bullets(opening(question), console)
-        tables = agreement_tables(question.agreement, ROWS)
-        for table in (*tables, *finding_tables(question, ROWS)) if full else tables[:_FIRST_TABLES]:
-            print_table(table, console, "in report.json")
-        if full:
-            _disputed(question, console)
-            _facts(question.agreement, console)
+        if not full:
+            for table in agreement_tables(question.agreement, ROWS)[:_FIRST_TABLES]:
+                print_table(table, console, "in report.json")
+            continue
+        for section in sections(question, ROWS):
+            _section(section, console)
+        _disputed(question, console)
+        _facts(question.agreement, console)
     if not full:
         return
     _conventions([question.agreement for question in report.questions], console)
     _provenance(report.provenance, console)
+
+
+def _section(section: Section, console: Console) -> None:
+    _heading(section.title.upper(), console)
+    if section.sentences:
+        _bullets(section.sentences, console)
+    for table in section.tables:
+        print_table(table, console, "in report.json")
 
 
 def render_agreement(agreement: Agreement, console: Console) -> None:

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from interjudge.agreement.analysis import QuestionSpec, Tables
-from interjudge.agreement.measure import Sampling
 from interjudge.agreement.question import parse_map
+from interjudge.agreement.sampling import Sampling
 from interjudge.datasets.demo import load_outputs, load_reference
 from interjudge.datasets.reference import read_reference
 from interjudge.datasets.verdicts import read_verdicts

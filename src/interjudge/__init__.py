@@ -33,7 +33,7 @@ _HOMES = {
     "Panel": "interjudge.agreement.panel",
     "parse_map": "interjudge.agreement.question",
     "agree": "interjudge.agreement.measure",
-    "Sampling": "interjudge.agreement.measure",
+    "Sampling": "interjudge.agreement.sampling",
     "flag": "interjudge.agreement.flags",
     "conclude": "interjudge.agreement.conclusions",
     "analyse": "interjudge.agreement.analysis",
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from interjudge.agreement.analysis import analyse as analyse
     from interjudge.agreement.conclusions import conclude as conclude
     from interjudge.agreement.flags import flag as flag
-    from interjudge.agreement.measure import Sampling as Sampling
+    from interjudge.agreement.sampling import Sampling as Sampling
     from interjudge.agreement.measure import agree as agree
     from interjudge.agreement.panel import Panel as Panel
     from interjudge.agreement.panel import build_panel as build_panel

@@ -12,6 +12,7 @@ import typer
 
 from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
+from interjudge.cli_plan import register as register_plan
 from interjudge.errors import InterjudgeError, printable
 
 if TYPE_CHECKING:
@@ -329,6 +330,9 @@ def report(
     if not quiet:
         render_terminal(made, screen.console(), full=full)
     _wrote(written)
+
+
+register_plan(app)
 
 
 @judges_app.callback(invoke_without_command=True)

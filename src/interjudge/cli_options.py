@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from interjudge.agreement.analysis import QuestionSpec, Tables
     from interjudge.agreement.flag_choice import Rule
     from interjudge.agreement.flags import Model
-    from interjudge.agreement.measure import Sampling
     from interjudge.agreement.panel import Panel
+    from interjudge.agreement.sampling import Sampling
 
 _QUESTION = "What is compared"
 _SAMPLING = "Intervals"
@@ -180,7 +180,7 @@ def question_spec(
 
 
 def sampling_of(replicates: int, seed: int, confidence: float) -> Sampling:
-    from interjudge.agreement.measure import Sampling
+    from interjudge.agreement.sampling import Sampling
 
     return Sampling(replicates=replicates, seed=seed, confidence=confidence)
 

@@ -12,8 +12,8 @@ import polars as pl
 from pydantic import JsonValue
 
 from interjudge.agreement.analysis import Analysis, QuestionSpec, Tables, analyse
-from interjudge.agreement.measure import Sampling
 from interjudge.agreement.question import parse_map
+from interjudge.agreement.sampling import Sampling
 from interjudge.datasets.source import READ_ERRORS, SQLITE_MAGIC
 from interjudge.datasets.write import check_targets, write_table
 from interjudge.errors import InputError

@@ -12,10 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from interjudge.agreement.measure import Sampling, agree
+from interjudge.agreement.measure import agree
 from interjudge.agreement.panel import build_panel
 from interjudge.agreement.question import parse_map
 from interjudge.agreement.results import Agreement, Pair
+from interjudge.agreement.sampling import Sampling
 from interjudge.datasets.reference import read_reference
 from interjudge.datasets.verdicts import read_verdicts
 

@@ -17,8 +17,15 @@ from scipy import special
 
 from interjudge.agreement import ppi
 from interjudge.agreement.counts import ratio
-from interjudge.agreement.intervals import wilson
-from interjudge.agreement.rogan_gladen import NONE, OTHER, POSITIVE, rogan_gladen, table_counts
+from interjudge.agreement.intervals import mean_wilson, wilson
+from interjudge.agreement.rogan_gladen import (
+    NONE,
+    OTHER,
+    POSITIVE,
+    rogan_gladen,
+    rogan_gladen_influence,
+    table_counts,
+)
 
 Tables = np.ndarray
 Bounds = tuple[np.ndarray, np.ndarray]
@@ -160,7 +167,7 @@ def by_model(n: int, rng: np.random.Generator) -> None:
             covered(ppi.stratified(*strata(group.sum(axis=1)[kept]))[1:], float(np.mean(rates))),
             covered(ppi.stratified(hits, labelled, items, otherwise=own[kept])[1:], float(np.mean(rates))),
         ]
-        print(f"| {labels} labels ({kept.mean():.0%} of the panels) | {cell(found[0])} | {cell(found[1])} |")
+        print(f"| {labels} labels ({100 * kept.mean():.0f} % of the panels) | {cell(found[0])} | {cell(found[1])} |")
 
 
 def clusters(n: int, rng: np.random.Generator) -> None:
@@ -192,9 +199,6 @@ def clusters(n: int, rng: np.random.Generator) -> None:
 
 def clustered(units: np.ndarray) -> dict[str, Bounds]:
     """units (U, n, 3, 3)."""
-    from interjudge.agreement.intervals import mean_wilson
-    from interjudge.agreement.rogan_gladen import rogan_gladen_influence
-
     t = units.sum(axis=0)
     top, bottom = units[..., POSITIVE].sum(axis=-1), units[..., :NONE].sum(axis=(-2, -1))
     one = np.ones(len(units), dtype=np.int64)
@@ -213,24 +217,24 @@ def clustered(units: np.ndarray) -> dict[str, Bounds]:
     }
 
 
-def shortest(n: int, rng: np.random.Generator) -> None:
-    """The judge with the shortest interval is quoted where there is no consensus."""
-    head("The shortest of 6 judges", ["stratified"])
-    for labels, rate in product((30, 100), (0.1, 0.5)):
+def chosen(n: int, rng: np.random.Generator) -> None:
+    """Without a consensus the judge with the most effective labels is quoted; six judges of one truth."""
+    head("The best of six judges", ["stratified, most effective labels", "stratified, shortest interval"])
+    for labels, rate in product(LABELS, RATES):
         truth = rng.random((n, labels)) < rate
-        best: list[np.ndarray] = []
+        bounds, worth = [], []
         for se, sp in ((0.9, 0.95), (0.9, 0.9), (0.8, 0.95), (0.8, 0.9), (0.7, 0.9), (0.7, 0.8)):
-            verdict = rng.random((n, labels)) < np.where(truth, se, 1 - sp)
             table = draw(rate, (se, sp), labels, OTHERS, n, rng)
-            code = verdict * 3 + truth
-            table[:, :NONE, :NONE] = np.stack(
-                [(code == v * 3 + y).sum(axis=1) for v in (0, 1) for y in (0, 1)], 1
-            ).reshape(n, 2, 2)
-            best.append(np.stack(ppi.stratified(*strata(table))[1:]))
-        bounds = np.array(best)
-        pick = np.argmin(bounds[:, 1] - bounds[:, 0], axis=0)
-        low, high = bounds[pick, :, np.arange(n)].T
-        print(f"| {labels} labels, rate {rate} | {cell(covered((low, high), rate))} |")
+            code = (rng.random((n, labels)) < np.where(truth, se, 1 - sp)) * 2 + truth
+            table[:, :NONE, :NONE] = (code[..., None] == np.arange(4)).sum(axis=1).reshape(n, 2, 2)
+            bounds.append(np.stack(ppi.stratified(*strata(table))[1:]))
+            worth.append(ppi.effective_labels(table))
+        both = np.array(bounds)
+        texts = []
+        for pick in (np.argmax(worth, axis=0), np.argmin(both[:, 1] - both[:, 0], axis=0)):
+            low, high = both[pick, :, np.arange(n)].T
+            texts.append(cell(covered((low, high), rate)))
+        print(f"| {labels} labels, rate {rate} | " + " | ".join(texts) + " |", flush=True)
 
 
 if __name__ == "__main__":
@@ -242,4 +246,4 @@ if __name__ == "__main__":
     picked(simulations, generator)
     by_model(simulations, generator)
     clusters(simulations, generator)
-    shortest(simulations, generator)
+    chosen(simulations, generator)

@@ -19,9 +19,9 @@ from interjudge.agreement.results import (
     ModelRate,
     Pair,
     QuestionInfo,
-    QuestionResult,
     Slice,
 )
+from interjudge.agreement.results_question import QuestionResult
 from interjudge.reports.report import InputFile, Provenance, Report, Run, build_report
 
 NO_RATE = Estimate(undefined="no usable verdict")

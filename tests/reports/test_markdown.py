@@ -11,8 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from interjudge.reports.markdown import render_markdown
-from interjudge.reports.tables import agreement_tables
-from interjudge.reports.tables_findings import finding_tables
+from interjudge.reports.sections import sections
 
 
 def parsed(text: str) -> list[Token]:
@@ -47,7 +46,7 @@ def test_it_opens_with_the_title_and_the_answer(make: Any) -> None:
 
 def test_every_table_has_its_rows_and_cells(make: Any) -> None:
     q = make.question()
-    tables = (*agreement_tables(q.agreement, 40), *finding_tables(q, 40))
+    tables = [table for section in sections(q, 40) for table in section.tables]
     wanted = [len(t.columns) for t in tables for _ in range(len(t.rows) + 1)]
     # then judges with their hashes (header and 3 rows of 4) and inputs (header and 1 row of 3)
     assert rows(parsed(render_markdown(make.report(q)))) == [*wanted, *[4] * 4, *[3] * 2]
@@ -57,11 +56,14 @@ def test_sections_stand_in_order(make: Any) -> None:
     assert headings(parsed(render_markdown(make.report()))) == [
         "How far can these judges be trusted?",
         "Question: refusal",
+        "How far the judges agree",
         "Agreement of the whole panel",
         "Judges",
         "Pairs of judges",
+        "Which conclusions survive the judge",
         "Rate of “refusal” by model, under each judge",
         "Comparisons of models",
+        "Verdicts not to trust",
         "Flagged verdicts by reason",
         "Flagged verdicts by judge",
         "Outputs most in dispute",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from interjudge.agreement.results import Estimate
+from interjudge.reports.sections import sections
 from interjudge.reports.table import Table, ends, first
 from interjudge.reports.tables import agreement_tables, judges, methods, pairs
-from interjudge.reports.tables_findings import comparisons, conventions, dispute, facts, finding_tables
+from interjudge.reports.tables_findings import comparisons, conventions, dispute, facts
+
+
+def all_tables(question: Any) -> list[Table]:
+    return [table for section in sections(question, 12) for table in section.tables]
 
 
 def texts(table: Table, column: str) -> list[str]:
@@ -17,7 +22,7 @@ def texts(table: Table, column: str) -> list[str]:
 
 def test_every_row_has_a_cell_for_every_column(make: Any) -> None:
     q = make.question(make.agreement(slices=(make.part("model", "x", 0.2, 0.1, 0.3),)))
-    for table in (*agreement_tables(q.agreement, 12), *finding_tables(q, 12)):
+    for table in all_tables(q):
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
@@ -106,8 +111,8 @@ def test_slices_of_two_columns_carry_their_column(make: Any) -> None:
 
 
 def test_models_have_their_range_over_the_judges_and_each_judge(make: Any) -> None:
-    table = finding_tables(make.question(), 12)[0]
-    assert table.title == "Rate of “refusal” by model, under each judge"
+    title = "Rate of “refusal” by model, under each judge"
+    table = next(t for t in all_tables(make.question()) if t.title == title)
     assert texts(table, "model") == ["base", "other", "tuned"]
     assert texts(table, "base") == ["", "", "base"]
     assert texts(table, "beta") == ["40.0 % [30.0, 50.0]"] * 3
@@ -135,7 +140,7 @@ def test_a_comparison_nobody_could_make_is_shown_empty(make: Any) -> None:
 
 
 def test_flags_are_counted_by_reason_and_by_judge(make: Any) -> None:
-    by_reason, by_judge = finding_tables(make.question(), 12)[-2:]
+    by_reason, by_judge = (t for t in all_tables(make.question()) if t.title.startswith("Flagged"))
     assert texts(by_reason, "reason") == ["alone against 2", "split panel"]
     assert texts(by_judge, "share") == ["20.0 %", "6.0 %", "4.0 %"]
 
@@ -173,8 +178,8 @@ def test_one_judge_has_no_coefficients_and_no_conclusions_across_judges(make: An
     assert [t.title for t in agreement_tables(solo, 12)] == ["Judges"]
     found = make.conclusions()
     alone = found.model_copy(update={"rates": tuple(r for r in found.rates if r.judge == "alpha")})
-    titles = [t.title for t in finding_tables(make.question(solo, conclusions=alone, flags=None), 12)]
-    assert titles == ["Rate of “refusal” by model, under each judge"]
+    titles = [t.title for t in all_tables(make.question(solo, conclusions=alone, flags=None))]
+    assert titles == ["Judges", "Rate of “refusal” by model, under each judge"]
 
 
 def test_judges_of_scores_have_no_columns_of_kappas(make: Any) -> None:

@@ -1,0 +1,114 @@
+"""A judge's ability as a function of three counts per label: how often it is true, said, and both.
+
+J judges, K labels. Replicates stand in front: an array is (J, K) for the data and (B, J, K) for B replicates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interjudge.agreement.counts import Floats, ratio
+from interjudge.agreement.degenerate import MIN_DEFINED, ZERO
+from interjudge.agreement.intervals import bca_interval
+from interjudge.agreement.results_trust import Measure
+
+# An estimated label that stands for less than this many items is not there.
+_HALF_AN_ITEM: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Margins:
+    """`right`: the judge says the label and it is true; `true`: it is true of an item the judge judged; `said`:
+    the judge says it. (..., J, K) each; counts of items, or expected counts."""
+
+    right: Floats
+    true: Floats
+    said: Floats
+
+    @property
+    def n(self) -> Floats:
+        """(..., J) items judged."""
+        return np.asarray(self.true.sum(axis=-1))
+
+    def minus(self, other: Margins) -> Margins:
+        """What is left without a part; sums that rounding takes below 0 are 0."""
+        pairs = ((self.right, other.right), (self.true, other.true), (self.said, other.said))
+        return Margins(*(np.where(a - b < ZERO * np.maximum(a, 1), 0.0, a - b) for a, b in pairs))
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """The counts in the data, and in every replicate. `exact`: whether `total` counts items (a reference)
+    or expects them (an estimate of the truth); `units` (J,) sampling units behind each judge's counts."""
+
+    total: Margins
+    replicates: Margins
+    exact: bool
+    units: Floats
+
+
+def sensitivity(m: Margins, positive: int) -> Floats:
+    """Share of what is truly positive that the judge calls so."""
+    return ratio(m.right[..., positive], m.true[..., positive], ZERO)
+
+
+def specificity(m: Margins, positive: int) -> Floats:
+    """Share of the rest that the judge calls anything else."""
+    true, said = m.true[..., positive], m.said[..., positive]
+    rest = m.n - true
+    return ratio(rest - (said - m.right[..., positive]), rest, ZERO)
+
+
+def youden_j(m: Margins, positive: int) -> Floats:
+    """Youden (1950): J = sensitivity + specificity - 1."""
+    return np.asarray(sensitivity(m, positive) + specificity(m, positive) - 1)
+
+
+def accuracy(m: Margins) -> Floats:
+    return ratio(m.right.sum(axis=-1), m.n, ZERO)
+
+
+def balanced_accuracy(m: Margins, there: NDArray[np.bool_]) -> Floats:
+    """Mean recall over the labels that are there, (J, K)."""
+    recall = np.where(there, ratio(m.right, m.true, ZERO), 0.0)
+    return ratio(recall.sum(axis=-1), np.broadcast_to(there.sum(axis=-1), recall.shape[:-1]))
+
+
+def labels_there(m: Margins) -> NDArray[np.bool_]:
+    """(J, K) which labels are true of some item the judge judged."""
+    return np.asarray(m.true >= _HALF_AN_ITEM)
+
+
+def bias(m: Margins) -> Floats:
+    """(..., J, K) share of the judged items the judge says the label of, minus the share it is true of."""
+    return ratio(m.said - m.true, m.n[..., None], ZERO)
+
+
+def performance(m: Margins, measure: Measure, positive: int | None) -> Floats:
+    """(..., J) the measure judges are ranked by."""
+    return accuracy(m) if measure == "accuracy" or positive is None else youden_j(m, positive)
+
+
+def interval(
+    value: Floats, replicates: Floats, units: Floats, confidence: float, *, exact: bool
+) -> tuple[Floats, Floats]:
+    """Low and high of values (M,) from their replicates (B, M).
+
+    `exact`: bias-corrected bootstrap percentiles (Efron 1987 without acceleration), widened for few units; else
+    plain percentiles of the draws, which reach to the value where that lies outside.
+    """
+    if exact:
+        nothing = np.zeros((1, value.size))
+        return bca_interval(value, replicates, nothing, np.ones(1), units, confidence)
+    low, high = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
+    b = replicates.shape[0]
+    good = np.isfinite(value) & (np.isfinite(replicates).sum(axis=0) >= max(1, MIN_DEFINED * b))
+    if good.any():
+        tail = (1 - confidence) / 2
+        ends = np.nanquantile(replicates[:, good], [tail, 1 - tail], axis=0)
+        low[good], high[good] = np.minimum(ends[0], value[good]), np.maximum(ends[1], value[good])
+    return low, high
