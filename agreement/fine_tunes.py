@@ -53,7 +53,7 @@ def fine_tunes(
     changes = [_change(names[t], None, t, overall, judges) for t in range(len(names))]
     # (T, benchmarks, J)
     sign, clear = np.zeros((2, len(names), 0, len(judges)), dtype=np.int8)
-    if benchmark is not None:
+    if benchmark is not None and benchmark.drop_nulls().n_unique() > 1:
         texts, inside = _benchmarks(benchmark)
         wanted = np.isin(group, whole.ravel()) & (inside >= 0)
         both = np.where(wanted, inside * len(models) + group, -1)

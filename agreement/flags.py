@@ -26,6 +26,8 @@ VOTES: Final = "smoothed share of the other judges"
 _ABSENT = CELL_STATUSES.index(NOT_ASKED)
 _ALONE: Final = "alone against"
 _ROOM: Final = 1 << 40
+_LEAST_LABELS: Final = 20  # reference labels that the probabilities are checked with by halves
+_MOST_ITEMS: Final = 200_000  # on a larger panel two more estimates would take too long
 
 FLAG_COLUMNS: Final = {
     "question": pl.String(),
@@ -76,7 +78,8 @@ def flag(
     """Flag the panel's verdicts: p_wrong for each, and those that `rule` picks (default p_wrong >= .5).
 
     A verdict equal to the consensus, or without another judge's beside it, is not flagged. With a threshold,
-    verdicts whose status is not ok are flagged too; a budget or a share of false alarms is spent on labels alone.
+    verdicts whose status is not ok are flagged too; a budget or a share of false alarms is spent on the verdicts
+    that have a label, and none on items with a reference label.
     On an item with a reference label (`panel.gold`) nothing is estimated: a verdict is wrong when it differs.
 
     Parameters
@@ -85,8 +88,8 @@ def flag(
     model : ``latent``, the truth that `latent.estimate_truth` estimates with every judge's errors and their
         dependence (`seed` is for its samples and folds); or ``votes``, the share of the other judges.
     evidence : verdicts of judges that are no part of `verdicts` but saw the same items.
-    reference : (N,) labels that the probabilities are checked against, never used for them; default those of
-        the panel that were not used.
+    reference : (N,) labels that the probabilities are checked against, never used for them. Where the panel has
+        reference labels itself (20 or more, up to 200,000 items), each half of them is checked with the other half.
 
     Raises
     ------
@@ -116,13 +119,36 @@ def flag(
         fdr=rule.fdr,
         model=VOTES if truth is None else truth.model,
         why=VOTES if truth is None else truth.why,
-        calibration=calibration(p_wrong, panel.codes, reference),
+        calibration=(
+            calibration(p_wrong, panel.codes, reference)
+            if panel.gold is None or truth is None
+            else _held_out(panel, found, panel.gold, seed)
+        ),
     )
     return Flags(table, items, summary, truth, found)
 
 
+def _held_out(panel: Panel, evidence: Evidence, gold: NDArray[np.int16], seed: int) -> Calibration | None:
+    """How p_wrong does on reference labels it has not seen: fitted with one half of them, checked on the other."""
+    known = np.flatnonzero(gold >= 0)
+    if known.size < _LEAST_LABELS or panel.n_items > _MOST_ITEMS:
+        return None
+    second = np.random.default_rng(seed).permutation(known)[known.size // 2 :]
+    p_wrong = np.full(panel.codes.shape, np.nan)
+    for half in (second, np.setdiff1d(known, second)):
+        kept = gold.copy()
+        kept[half] = -1
+        p = estimate_truth(panel.codes, len(panel.question.labels), gold=kept, seed=seed).p_wrong
+        p_wrong[half] = evidence.moved(p)[half]
+    return calibration(p_wrong, panel.codes, gold, held_out=True)
+
+
 def calibration(
-    p_wrong: NDArray[np.float64], codes: NDArray[np.int16], reference: NDArray[np.int16] | None
+    p_wrong: NDArray[np.float64],
+    codes: NDArray[np.int16],
+    reference: NDArray[np.int16] | None,
+    *,
+    held_out: bool = False,
 ) -> Calibration | None:
     """How `p_wrong` (N, J) held up against reference labels (N,) that it did not know; None without any."""
     if reference is None:
@@ -134,6 +160,7 @@ def calibration(
     p = p_wrong[checked]
     share = float(wrong.mean())
     return Calibration(
+        held_out=held_out,
         n=int(wrong.size),
         brier=brier(p, wrong),
         brier_of_base_rate=share * (1 - share),
@@ -174,7 +201,9 @@ def _verdict_table(
     known = gold[item] >= 0
     alone = labelled & (votes.counts[item, code] == 1) & (others >= 2) & (votes.top[item] == others)
     # A base rate alone is no evidence against a verdict, and what most judges said is not doubted for being rare.
-    compared = labelled & (known | ((others > 0) & (code != consensus[item])))
+    compared = labelled & ~known & (others > 0) & (code != consensus[item])
+    if rule.threshold is not None:  # what somebody has labelled needs no second look
+        compared |= labelled & known
     p = p_wrong[item, judge]
     flagged = choose(np.where(compared, p, np.nan), rule, seed)
     if rule.threshold is not None:

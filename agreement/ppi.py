@@ -63,7 +63,7 @@ def power(table: NDArray[Any]) -> Floats:
     mean = ratio((everyone * f).sum(axis=-1), n + m)
     variance = ratio((everyone * (f - mean[..., None]) ** 2).sum(axis=-1), n + m - 1)
     covariance = _moments(t[..., :NONE], f)[3]
-    found = ratio(covariance, (1 + np.nan_to_num(ratio(n, m), nan=np.inf)) * variance, ZERO)
+    found = ratio(covariance * m, (n + m) * variance, ZERO)
     return np.clip(np.nan_to_num(found), 0, 1)
 
 

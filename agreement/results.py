@@ -161,9 +161,11 @@ class Calibration(Result):
     """How p_wrong held up against reference labels that it did not know.
 
     `brier`: mean squared difference of p_wrong and what came (0 is perfect); `brier_of_base_rate`: what saying
-    `share_wrong` of every verdict would have got.
+    `share_wrong` of every verdict would have got. `held_out`: the labels were given, and each half was checked with
+    the other half alone; else none was used.
     """
 
+    held_out: bool = False
     n: int
     brier: float
     brier_of_base_rate: float

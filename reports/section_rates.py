@@ -8,7 +8,7 @@ from interjudge.agreement.results import Agreement, Estimate
 from interjudge.agreement.results_rates import CONSENSUS, CorrectedRate, Rate, Rates
 from interjudge.reports.table import Cell, Column, Dashes, Table, first
 from interjudge.reports.tables import rate_range
-from interjudge.reports.wording import count, names, number, percent, quote, spanned, value
+from interjudge.reports.wording import count, names, percent, quote, spanned, value
 
 _ALL: Final = "all outputs"
 _MAX_NOTES: Final = 6
@@ -86,7 +86,9 @@ def _apart(found: Rates) -> tuple[str, ...]:
             for words, r in (("highest", high), ("lowest", low))
         )
         verdict = (
-            "their intervals overlap, so no two models can be told apart" if overlap else "their intervals lie apart"
+            "their intervals overlap, so the order of the models is not settled"
+            if overlap
+            else "their intervals lie apart"
         )
         said.append(f"By model the rate is {ends}; {verdict}.")
     if bare:
@@ -143,7 +145,7 @@ def _by_judge(found: Rates, a: Agreement, limit: int) -> Table:
         ways = (("Rogan-Gladen", r.rogan_gladen), ("PPI++", r.ppi), ("stratified", r.ppi_stratified))
         cells = [dashes.cell(e, f"{words} of {quote(r.judge)}", rate=True) for words, e in ways]
         notes += [f"{words} of {quote(r.judge)}: {_note(e)}" for words, e in ways if e is not None and e.note]
-        worth = "" if r.effective_labels is None else number(r.effective_labels).split(".")[0] or "0"
+        worth = "" if r.effective_labels is None else count(round(r.effective_labels))
         rows.append((Cell(r.judge), dashes.cell(r.raw, quote(r.judge), rate=True), _bounds(r), *cells, Cell(worth)))
     columns = (
         Column("judge", "left", name=True),

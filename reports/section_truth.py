@@ -113,10 +113,14 @@ def calibration_sentences(flags: FlagSummary | None) -> tuple[str, ...]:
 def _level(found: Calibration) -> str:
     gap = found.mean_p_wrong - found.share_wrong
     expected, came = percent(found.mean_p_wrong), percent(found.share_wrong)
-    head = f"Without the reference {expected} of the {count(found.n, 'verdict')} it covers were expected to be wrong"
+    known = "Given half of the reference labels" if found.held_out else "Without the reference"
+    which = "on the other half" if found.held_out else "it covers"
+    head = f"{known} {expected} of the {count(found.n, 'verdict')} {which} were expected to be wrong"
     if abs(gap) <= _CALIBRATED:
         return f"{head}; by the reference {came} are."
     shared = "fewer" if gap > 0 else "more"
+    if found.held_out:
+        return f"{head}, but {came} are."
     return f"{head}, but by the reference {came} are: the judges share {shared} errors than it seems."
 
 

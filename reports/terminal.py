@@ -11,6 +11,7 @@ from rich.text import Text
 
 from interjudge.agreement.results import Agreement
 from interjudge.agreement.results_question import QuestionResult
+from interjudge.reports import section_scores, section_truth
 from interjudge.reports.escape import terminal
 from interjudge.reports.fit import Fitted, fit, wrap
 from interjudge.reports.report import Provenance, Report
@@ -65,8 +66,14 @@ def _section(section: Section, console: Console) -> None:
 
 def render_agreement(agreement: Agreement, console: Console) -> None:
     """What `interjudge agree` prints."""
-    _bullets(agreement_sentences(agreement), console)
-    for table in agreement_tables(agreement, ROWS):
+    found = agreement.scores
+    more = section_scores.sentences(found, agreement) if found else ()
+    _bullets((*agreement_sentences(agreement), *section_truth.worth_sentences(agreement), *more), console)
+    for table in (
+        *agreement_tables(agreement, ROWS),
+        *section_truth.worth_tables(agreement, ROWS),
+        *(section_scores.tables(found, agreement, ROWS) if found else ()),
+    ):
         print_table(table, console, "with --json FILE")
     _facts(agreement, console)
     _conventions([agreement], console)

@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     from interjudge.agreement.analysis import analyse as analyse
     from interjudge.agreement.conclusions import conclude as conclude
     from interjudge.agreement.flags import flag as flag
-    from interjudge.agreement.sampling import Sampling as Sampling
     from interjudge.agreement.measure import agree as agree
     from interjudge.agreement.panel import Panel as Panel
     from interjudge.agreement.panel import build_panel as build_panel
     from interjudge.agreement.question import parse_map as parse_map
+    from interjudge.agreement.sampling import Sampling as Sampling
     from interjudge.datasets.outputs import read_outputs as read_outputs
     from interjudge.datasets.reference import read_reference as read_reference
     from interjudge.datasets.verdicts import read_verdicts as read_verdicts

@@ -10,7 +10,7 @@ import polars as pl
 
 from interjudge.judges.messages import without_secrets
 from interjudge.reports.escape import json_text, terminal, visible
-from interjudge.reports.section_truth import rule_in_words
+from interjudge.reports.section_truth import calibration_sentences, calibration_tables, rule_in_words
 from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.terminal import print_table, print_text
 from interjudge.reports.wording import count, names, percent, status_name
@@ -107,11 +107,16 @@ def print_flags(summary: FlagSummary, console: Console, readers: Sequence[str] =
     if summary.threshold is None and summary.n_not_ok:
         notes.append(f"{count(summary.n_not_ok, 'verdict')} that are not ok are listed, not counted as flagged")
     print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, tuple(notes)), console)
+    for sentence in calibration_sentences(summary):
+        print_text(sentence, console)
+    for table in calibration_tables(summary):
+        print_table(table, console)
 
 
 def print_suspects(verdicts: pl.DataFrame, console: Console) -> None:
     """The verdicts that are most likely wrong, highest `p_wrong` first."""
-    top = verdicts.drop_nulls("p_wrong").sort(
+    unknown = ~pl.col("reasons").list.contains("contradicts the reference")
+    top = verdicts.drop_nulls("p_wrong").filter(unknown).sort(
         ["p_wrong", "item_id", "judge"], descending=[True, False, False], maintain_order=True
     )
     rows = tuple(
