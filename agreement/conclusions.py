@@ -14,6 +14,7 @@ from scipy import special
 from interjudge.agreement.counts import Floats, ratio
 from interjudge.agreement.fine_tunes import fine_tunes
 from interjudge.agreement.intervals import estimate, estimates
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.rank_agreement import (
     MAX_RANKED,
@@ -269,7 +270,7 @@ def _errors(
         _judge_errors(name, panel.codes[:, j], positive, truth, known, models, cells, sampling, exact=exact)
         for j, name in enumerate(panel.names)
     ]
-    adjusted = _holm([judge.p_equal.value for judge in judges])
+    adjusted = holm([judge.p_equal.value for judge in judges])
     told = tuple(judge.model_copy(update={"p_holm": p}) for judge, p in zip(judges, adjusted, strict=True))
     return ErrorsByModel(against="reference" if exact else "estimated truth", judges=told)
 
@@ -297,17 +298,6 @@ def _moved(p: Floats, share: Floats, common: float) -> Floats:
     """The posterior p under the prior `common`, under the prior `share`."""
     yes, no = p * share / common, (1 - p) * (1 - share) / (1 - common)
     return np.asarray(yes / (yes + no))
-
-
-def _holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) step-down adjustment of the p-values there are: (m - i) p(i), never falling, at most 1."""
-    adjusted: list[float | None] = [None] * len(values)
-    known = sorted((p, place) for place, p in enumerate(values) if p is not None)
-    largest = 0.0
-    for i, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - i) * p))
-        adjusted[place] = largest
-    return adjusted
 
 
 def _judge_errors(

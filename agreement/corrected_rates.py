@@ -31,6 +31,7 @@ from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED
 from interjudge.agreement.sampling import Sampling
 
 MAX_MODELS: Final = 50
+MAX_ROWS: Final = 5000  # judges times models; more is nobody's reading
 # A model needs this many labels to be a stratum of its own in the rate over all items.
 MODEL_LABELS: Final = 10
 # Below this probability, labelled and other items are said to differ.
@@ -110,7 +111,7 @@ class _Frame:
         n = panel.n_items
         gold = np.full(n, -1, np.int16) if panel.gold is None else panel.gold
         truth = np.where(gold < 0, NONE, np.where(gold == positive, POSITIVE, OTHER)).astype(np.int64)
-        group, models, notes = _models(panel.items)
+        group, models, notes = _models(panel.items, len(panel.judges))
         n_groups = len(models) + 1
         unit, n_units = None, 1
         if panel.clusters is not None:
@@ -143,15 +144,17 @@ class _Frame:
         return np.concatenate([whole, table[..., : len(self.models), :, :]], axis=-3)
 
 
-def _models(items: pl.DataFrame) -> tuple[Ints, tuple[str, ...], tuple[str, ...]]:
+def _models(items: pl.DataFrame, n_judges: int) -> tuple[Ints, tuple[str, ...], tuple[str, ...]]:
     """(N,) model of each item, the names, and a note where they are too many to be shown."""
     nowhere = np.zeros(items.height, np.int64)
     if "model" not in items.columns:
         return nowhere, (), ()
     texts = items["model"].cast(pl.String)
     names = texts.drop_nulls().unique().sort()
-    if names.len() > MAX_MODELS:
-        return nowhere, (), (f"{names.len():,} models: rates by model are left out above {MAX_MODELS}",)
+    most = min(MAX_MODELS, MAX_ROWS // max(n_judges, 1))
+    if names.len() > most:
+        judges = f" for {n_judges:,} judges" if most < MAX_MODELS else ""
+        return nowhere, (), (f"{names.len():,} models: rates by model are left out above {most}{judges}",)
     codes = texts.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(names.len())
     return codes.to_numpy(), tuple(names), ()
 

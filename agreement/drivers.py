@@ -26,8 +26,8 @@ from scipy import special
 
 from interjudge.agreement.counts import Floats, dense
 from interjudge.agreement.degenerate import ONE_JUDGE
-from interjudge.agreement.homogeneity import holm
 from interjudge.agreement.intervals import estimate, proportion
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.results_drivers import Drivers, DriverTerm

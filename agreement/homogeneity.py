@@ -26,6 +26,7 @@ from scipy import special
 from interjudge.agreement.counts import Codes, Floats, assign, checked
 from interjudge.agreement.degenerate import NO_PAIRS
 from interjudge.agreement.intervals import estimate
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.results_scores import PairHomogeneity
@@ -109,17 +110,6 @@ def bowker(table: Floats) -> tuple[float, int]:
 def mcnemar_exact(b: float, c: float) -> float:
     """Two-sided p value of b against c under a fair coin."""
     return min(1.0, 2 * float(special.bdtr(min(b, c), int(b + c), 0.5)))
-
-
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's (1979) correction: the i-th smallest of m times m - i + 1, never below a smaller one's, at most 1."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    least = 0.0
-    for i, (p, place) in enumerate(known):
-        least = max(least, min(1.0, p * (len(known) - i)))
-        corrected[place] = least
-    return corrected
 
 
 def _quadratic(d: Floats, spread: Floats) -> tuple[float, int]:

@@ -55,7 +55,7 @@ def _moments(labelled: Floats, f: Floats) -> tuple[Floats, Floats, Floats, Float
 def power(table: NDArray[Any]) -> Floats:
     """lambda (...) of PPI++, cut at 0 and 1; 0 where there is nothing unlabelled or the judge never varies.
 
-    cov_n(y, f) / ((1 + n / N) var_{n+N}(f)), the second over all items (section 6 of the paper and ppi-python).
+    cov_n(y, f) / ((1 + n / N) var_{n+N}(f)), the second over all items, as in ppi-python.
     """
     t, f = table.astype(np.float64), predictions(table)
     n, m = t[..., :NONE].sum(axis=(-2, -1)), t[..., NONE].sum(axis=-1)

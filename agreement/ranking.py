@@ -15,6 +15,7 @@ from interjudge.agreement.ability_margins import Margins, Replicated, interval, 
 from interjudge.agreement.counts import Floats
 from interjudge.agreement.degenerate import ZERO
 from interjudge.agreement.intervals import estimate
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.results_trust import Basis, Measure, Ranked, Ranking
 from interjudge.agreement.vote_patterns import Ints
 
@@ -112,7 +113,7 @@ def rank(
     enough = shared >= np.minimum(FEW, _COMMON * np.minimum(own.total.n[members], own.total.n[best]))
     compared = other & enough & np.isfinite(p_value)
     p_value, exact_test = (np.where(compared, p, np.nan) for p in (p_value, exact_test))
-    corrected, corrected_test = holm(p_value, compared), holm(exact_test, compared & np.isfinite(exact_test))
+    by_draws, by_test = corrected(p_value, compared), corrected(exact_test, compared & np.isfinite(exact_test))
     rows = []
     for i in np.argsort(-value, kind="stable"):
         one = estimate(float(value[i]), float(low[i]), float(high[i]), round(float(n[i])), UNDEFINED)
@@ -125,9 +126,9 @@ def rank(
                 update={
                     "difference": gap,
                     "p_value": _finite(p_value[i]),
-                    "p_value_holm": _finite(corrected[i]),
+                    "p_value_holm": _finite(by_draws[i]),
                     "mcnemar": _finite(exact_test[i]),
-                    "mcnemar_holm": _finite(corrected_test[i]),
+                    "mcnemar_holm": _finite(by_test[i]),
                 }
             )
         rows.append(row)
@@ -198,12 +199,10 @@ def mid_p(b: Floats, c: Floats) -> Floats:
     return np.asarray(np.where(n > 0, np.clip(2 * below - at, 0, 1), 1.0))
 
 
-def holm(p: Floats, compared: NDArray[np.bool_]) -> Floats:
-    """Holm's (1979) correction over the compared ones."""
-    out = np.full(p.shape, np.nan)
-    order = np.flatnonzero(compared)[np.argsort(p[compared], kind="stable")]
-    out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(order.size, 0, -1)), 1)
-    return out
+def corrected(p: Floats, compared: NDArray[np.bool_]) -> Floats:
+    """(J,) Holm's correction over the compared ones; NaN for the others."""
+    found = holm([float(value) if used else None for value, used in zip(p, compared, strict=True)])
+    return np.array([np.nan if value is None else value for value in found])
 
 
 def _finite(value: float) -> float | None:

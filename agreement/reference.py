@@ -98,6 +98,8 @@ def refuse_foreign_gold(gold: set[str | None], labels: set[str | None], *, score
     """A reference that has no label in common with the judges would call every verdict wrong."""
     if scores_only or gold & labels - {None}:
         return
+    if not labels - {None}:
+        raise InputError("no judge has a usable verdict to hold against the reference")
     raise InputError(
         f"the reference has the labels {choices(natural_order(g for g in gold if g is not None), 5)}",
         found=f"judges that say {choices(natural_order(t for t in labels if t is not None), 5)}",

@@ -13,6 +13,7 @@ from scipy import special
 
 from interjudge.agreement.counts import Floats, count_block
 from interjudge.agreement.intervals import proportion, wilson_estimates
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.results_service import JudgeCost, JudgeMissing, Known, MissingGroup, MissingTest, Service
@@ -197,16 +198,6 @@ def _pearson(gone: Floats, size: Ints, total: int) -> Floats:
     """Chi-square of a table of two columns from its first one (..., G): sum n_g (p_g - p)^2 / (p (1 - p))."""
     p = total / size.sum()
     return np.asarray((size * (gone / size - p) ** 2).sum(axis=-1) / (p * (1 - p)))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, by Holm's step-down procedure (1979)."""
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    steps = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
-    found = np.empty_like(values)
-    found[order] = np.minimum(steps, 1.0)
-    return [float(value) for value in found]
 
 
 def _adjusted(judges: Sequence[JudgeMissing]) -> tuple[JudgeMissing, ...]:

@@ -53,9 +53,11 @@ def ranking_measure(judges: Sequence[JudgeResult]) -> str:
 
 def standing(best: Estimate, other: Estimate) -> Standing:
     """Whether two intervals tell two judges apart: ``same`` when the value of one lies in the other's."""
-    if best.value is None or other.value is None or best.ci_low is None or other.ci_high is None:
+    if best.value is None or other.value is None or best.ci_low is None or best.ci_low <= other.value:
         return "same"
-    if best.ci_low <= other.value or other.ci_high >= best.value:
+    if other.ci_high is None:  # a constant judge has a J of 0 and no interval
+        return "apart"
+    if other.ci_high >= best.value:
         return "same"
     return "touch" if other.ci_high >= best.ci_low else "apart"
 
@@ -278,7 +280,9 @@ def _why_not(judges: Sequence[JudgeResult], measure: str) -> str:
 
 def odd_one_out(a: Agreement) -> tuple[str, ...]:
     """Without a reference: agreement is not correctness; who goes least with the others."""
-    warning = "No reference was given, so nothing here says which judge is right: judges that agree may share an error."
+    warning = (
+        "No reference was given, so which judge is right can only be estimated: judges that agree may share an error."
+    )
     if len(a.judges) == 2:
         return (f"{warning} Of two judges that differ, neither can be called the odd one out.",)
     known = [(j.kappa_mean, j) for j in a.judges if j.kappa_mean is not None and j.n_ok >= enough(a.judges)] or [

@@ -12,7 +12,8 @@ from scipy.stats import chi2, chi2_contingency
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from interjudge.agreement.conclusions import _holm, conclude
+from interjudge.agreement.conclusions import conclude
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Question, parse_map
 from interjudge.agreement.results_models import Comparison, Conclusions, ErrorsByModel, JudgeErrors
@@ -275,7 +276,7 @@ def test_repeated_outputs_do_not_make_errors_differ():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=8))
 def test_holms_adjustment_is_that_of_statsmodels(values: list[float | None]):
-    found = _holm(values)
+    found = holm(values)
     assert [p is None for p in found] == [p is None for p in values]
     known = [p for p in values if p is not None]
     if known:

@@ -267,6 +267,12 @@ def test_too_many_models_are_left_out_with_a_note():
     assert found.notes == (f"{MAX_MODELS + 1} models: rates by model are left out above {MAX_MODELS}",)
 
 
+def test_a_thousand_judges_are_not_crossed_with_many_models():
+    found = rates(drawn(n=120, judges=1000, models=6))
+    assert {r.model for r in found.rates} == {None}
+    assert found.notes == ("6 models: rates by model are left out above 5 for 1,000 judges",)
+
+
 def widths(r: Rate) -> list[float]:
     return [e.ci_high - e.ci_low for way in WAYS if (e := getattr(r, way)) and e.ci_low is not None]
 
@@ -349,7 +355,7 @@ HOSTILE = {
     "fifty classes": panel(
         np.random.default_rng(0).integers(-1, 50, (300, 3)),
         np.random.default_rng(1).integers(-1, 50, 300),
-        labels=tuple([*(str(k) for k in range(49)), "unsafe"]),
+        labels=(*(str(k) for k in range(49)), "unsafe"),
     ),
     "random judges": drawn(rate=0.5, seed=3, missing=0.5),
     "prevalence of 99.99 %": drawn(n=10_000, labels=30, rate=0.9999),

@@ -9,7 +9,8 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import SquareTable, mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from interjudge.agreement.homogeneity import bowker, holm, homogeneity, mcnemar_exact, stuart_maxwell
+from interjudge.agreement.homogeneity import bowker, homogeneity, mcnemar_exact, stuart_maxwell
+from interjudge.agreement.multiple import holm
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Question
 from interjudge.agreement.results_scores import PairHomogeneity

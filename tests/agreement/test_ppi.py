@@ -60,7 +60,7 @@ def test_a_given_lambda_too(lam: float):
 
 
 def test_the_formula_by_hand():
-    """lambda 1: mean_N(f) + mean_n(y) - mean_n(f) = 240/940 + 15/60 - 17/60 (Angelopoulos et al. 2023, equation 1)."""
+    """lambda 1: mean_N(f) + mean_n(y) - mean_n(f) = 240/940 + 15/60 - 17/60 (Angelopoulos et al. 2023)."""
     assert ppi.ppi_mean(SOME, 1.0)[0] == pytest.approx(240 / 940 + 15 / 60 - 17 / 60)
 
 
@@ -100,7 +100,7 @@ def test_one_stratum_is_a_proportion():
 
 
 def test_large_samples_have_the_width_of_double_sampling():
-    """Var = p (1 - p) ((1 - r^2) / n + r^2 / (n + N)), r the correlation (Tenenbein 1970, equation 2.4)."""
+    """Var = p (1 - p) ((1 - r^2) / n + r^2 / (n + N)), r the correlation (Tenenbein 1970)."""
     n, others, p, se, sp = 100_000, 900_000, 0.3, 0.8, 0.9
     share = np.array([[(1 - p) * sp, p * (1 - se)], [(1 - p) * (1 - sp), p * se]])
     t = np.zeros((3, 3))

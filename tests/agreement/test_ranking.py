@@ -17,7 +17,7 @@ from interjudge.agreement.ability import trust
 from interjudge.agreement.latent import estimate_truth
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import Question
-from interjudge.agreement.ranking import difference_p, holm, mid_p, share_best
+from interjudge.agreement.ranking import corrected, difference_p, mid_p, share_best
 from interjudge.agreement.results_trust import Ranking
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, PanelJudge
 from interjudge.agreement.sampling import Sampling
@@ -84,7 +84,7 @@ def test_mid_p_is_statsmodels_exact_test_less_the_probability_of_the_counts(b: i
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.floats(1e-12, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p: list[float]) -> None:
-    found = holm(np.array([*p, np.nan]), np.array([True] * len(p) + [False]))
+    found = corrected(np.array([*p, np.nan]), np.array([True] * len(p) + [False]))
     assert found[:-1] == pytest.approx(multipletests(p, method="holm")[1])
     assert np.isnan(found[-1])
 

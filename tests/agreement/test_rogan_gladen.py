@@ -59,7 +59,7 @@ def test_intervals_lie_near_lang_and_reiczigels(
 
 @pytest.mark.parametrize(("x", "n"), [(3, 30), (0, 30), (30, 30), (1, 2), (50, 100)])
 def test_beta_limits_are_jeffreys_interval(x: int, n: int):
-    """statsmodels' interval, but for the ends at 0 and n (Brown, Cai and DasGupta 2001, section 4.1.2)."""
+    """statsmodels' interval, but for the ends at 0 and n (modified as Brown, Cai and DasGupta 2001 advise)."""
     low, high = proportion_confint(x, n, method="jeffreys")
     mine = beta_limits(x, n)
     assert mine[0] == pytest.approx(low if x else 0)

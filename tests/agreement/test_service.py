@@ -18,7 +18,7 @@ from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Question, parse_map
 from interjudge.agreement.results_service import JudgeMissing, Service
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED, PanelJudge
-from interjudge.agreement.service import holm, independence, service
+from interjudge.agreement.service import independence, service
 from interjudge.datasets.schema import STATUS
 from interjudge.datasets.verdicts import read_verdicts
 
@@ -90,12 +90,6 @@ def test_small_counts_are_simulated_over_the_hypergeometric(counts: list[tuple[i
     found = independence(table, seed=1)
     assert found.how == "simulated"
     assert found.p_value == pytest.approx(exact, abs=0.02)
-
-
-def test_holm_with_statsmodels() -> None:
-    p = [0.01, 0.04, 0.03, 0.2, 0.03, 1e-6]
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert holm([]) == []
 
 
 def test_tests_are_corrected_for_the_judges_that_were_tested() -> None:
