@@ -29,7 +29,7 @@ from interjudge.agreement.rogan_gladen import NONE, OTHER, POSITIVE, beta_limits
 # Counts added to each cell of the labelled table before its correlation is believed: without them one labelled
 # positive that the judge found would pass for a perfect judge.
 _SMOOTH: Final = 0.5
-# Between Jeffreys' 1/2, which covers a little too much, and Kerman's (2011) 1/3, a little too little.
+# Between Jeffreys' 1/2 and Kerman's (2011) 1/3; how it was picked: docs/rates.md.
 PRIOR: Final = 0.4
 
 
