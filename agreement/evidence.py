@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.question import CONSTRUCT_LABELS
+from interjudge.agreement.stability import flipping
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -162,16 +163,12 @@ def _of_own(panel: Panel, verdicts: pl.DataFrame) -> list[Reason]:
 def _repeats(panel: Panel, verdicts: pl.DataFrame, labelled: Bools) -> list[Reason]:
     own = verdicts.filter(pl.col("judge").is_in(panel.names))
     each = own.group_by("item_id", "judge", maintain_order=True).agg(
-        n=pl.len(),
-        labels=pl.col("label").filter(pl.col("status") == "ok").n_unique(),
-        failed=(pl.col("status") != "ok").any(),
+        n=pl.len(), failed=(pl.col("status") != "ok").any()
     )
     each = each.filter(pl.col("n") > 1)
-    out = []
-    for name, said in ((FLIPS, each["labels"] > 1), (FAILS, each["failed"])):
-        asked, there = _marked(panel, each, said.to_numpy())
-        out.append(Reason(name, there & labelled, asked & labelled))
-    return out
+    asked, failed = _marked(panel, each, each["failed"].to_numpy())
+    asked &= labelled
+    return [Reason(FLIPS, flipping(verdicts, panel) & asked, asked), Reason(FAILS, failed & asked, asked)]
 
 
 def _near_threshold(panel: Panel, scored: pl.DataFrame, labelled: Bools) -> Reason:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from interjudge.errors import InputError
 
@@ -91,6 +92,16 @@ def reliability(p_wrong: Floats, wrong: NDArray[np.bool_], bins: int = 10) -> tu
         Bin(b / bins, (b + 1) / bins, int(n[b]), float(predicted[b] / n[b]), float(observed[b] / n[b]))
         for b in np.flatnonzero(n).tolist()
     )
+
+
+def auroc(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float | None:
+    """How often a wrong verdict has the higher p_wrong than a right one, ties half (Hanley and McNeil 1982: the
+    area under the curve is the statistic of Mann and Whitney). None where all are right, or all wrong."""
+    n_wrong, n_right = int(wrong.sum()), int((~wrong).sum())
+    if not n_wrong or not n_right:
+        return None
+    ranks = stats.rankdata(p_wrong)[wrong].sum()
+    return float((ranks - n_wrong * (n_wrong + 1) / 2) / (n_wrong * n_right))
 
 
 def brier(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float:

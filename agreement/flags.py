@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interjudge.agreement.evidence import INCOHERENT, Evidence
-from interjudge.agreement.flag_choice import Rule, brier, choose, reliability
+from interjudge.agreement.flag_choice import Rule, auroc, brier, choose, reliability
 from interjudge.agreement.latent import LatentTruth, estimate_truth
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Calibration, CalibrationBin, FlagSummary
@@ -164,6 +164,7 @@ def calibration(
         n=int(wrong.size),
         brier=brier(p, wrong),
         brier_of_base_rate=share * (1 - share),
+        auroc=auroc(p, wrong),
         mean_p_wrong=float(p.mean()),
         share_wrong=share,
         bins=tuple(

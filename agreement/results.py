@@ -161,14 +161,16 @@ class Calibration(Result):
     """How p_wrong held up against reference labels that it did not know.
 
     `brier`: mean squared difference of p_wrong and what came (0 is perfect); `brier_of_base_rate`: what saying
-    `share_wrong` of every verdict would have got. `held_out`: the labels were given, and each half was checked with
-    the other half alone; else none was used.
+    `share_wrong` of every verdict would have got. `auroc`: how often a wrong verdict has a higher p_wrong than a right
+    one (.5 by chance; null where all are right, or wrong). `held_out`: the labels were given, and each half was
+    checked with the other half alone; else none was used.
     """
 
     held_out: bool = False
     n: int
     brier: float
     brier_of_base_rate: float
+    auroc: float | None = None
     mean_p_wrong: float
     share_wrong: float
     bins: tuple[CalibrationBin, ...]

@@ -11,7 +11,7 @@ from interjudge.reports.wording import count, listed, names, number, percent
 
 _SAME_WORTH: Final = 0.9  # a panel worth at least this share of its judges has no families to speak of
 _CALIBRATED: Final = 0.05
-_HELPS: Final = 0.9  # of the Brier score of the base rate
+_CHANCE: Final = 0.6  # AUROC
 
 
 def worth_tables(a: Agreement, limit: int) -> tuple[Table, ...]:
@@ -98,6 +98,7 @@ def calibration_tables(flags: FlagSummary | None) -> tuple[Table, ...]:
     notes = (
         f"Brier score {number(found.brier)}; saying {percent(found.share_wrong)} of every verdict would get "
         f"{number(found.brier_of_base_rate)}; 0 is perfect",
+        *([f"AUROC {number(found.auroc)}; .5 is chance"] if found.auroc is not None else []),
     )
     return (Table("Did the probabilities hold?", columns, rows, notes),)
 
@@ -125,12 +126,17 @@ def _level(found: Calibration) -> str:
 
 
 def _gain(found: Calibration) -> str:
-    both = f"Brier score {number(found.brier)}, {number(found.brier_of_base_rate)} without them"
-    if found.brier < _HELPS * found.brier_of_base_rate:
-        return f"The probabilities tell wrong from right ({both})."
-    if found.brier < found.brier_of_base_rate:
-        return f"The probabilities hardly tell wrong from right here ({both})."
-    return f"The probabilities do not tell wrong from right here ({both}): do not rely on the flags."
+    if found.auroc is None:
+        all_ = "wrong" if found.share_wrong else "right"
+        return f"All are {all_}, so whether the flags find the wrong ones cannot be seen."
+    ranks = f"a wrong verdict has a higher probability than a right one {percent(found.auroc)} of the time"
+    if found.auroc < _CHANCE:
+        return f"The probabilities hardly find the wrong ones here ({ranks}; 50 % is chance): do not rely on the flags."
+    return (
+        f"In order they hold up: {ranks}."
+        if abs(found.mean_p_wrong - found.share_wrong) > _CALIBRATED
+        else (f"And {ranks}.")
+    )
 
 
 def rule_in_words(flags: FlagSummary) -> str:

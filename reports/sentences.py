@@ -17,9 +17,11 @@ from interjudge.agreement.results import (
     FlagSummary,
 )
 from interjudge.agreement.results_question import QuestionResult
+from interjudge.reports import section_rates, section_trust
 from interjudge.reports.coverage import constructs, left_out, missing, notes, odd_labels, one_kind
 from interjudge.reports.escape import visible
 from interjudge.reports.reliability import Band, band, headline, reach, reliability, scope, unevenness
+from interjudge.reports.section_truth import calibration_sentences, worth_sentences
 from interjudge.reports.trust import trust, trust_in_short
 from interjudge.reports.wording import (
     count,
@@ -45,9 +47,13 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
     found = (
         *_reliability(a),
         scope(a),
+        *worth_sentences(a),
         *trust(a),
+        *_best_by_estimate(question),
         *unevenness(a),
+        *section_rates.sentences(question.rates, a)[:1],
         flagged(question.flags, a),
+        *calibration_sentences(question.flags),
         *conclusions(question.conclusions),
         *constructs(a),
         *left_out(a),
@@ -55,6 +61,13 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
         *notes(a),
     )
     return tuple(sentence for sentence in found if sentence)
+
+
+def _best_by_estimate(question: QuestionResult) -> tuple[str, ...]:
+    """Without a reference: who is best by the estimated truth."""
+    if question.agreement.question.reference is not None:
+        return ()
+    return section_trust.sentences(question.trust, question.agreement)[:1]
 
 
 def agreement_sentences(a: Agreement) -> tuple[str, ...]:

@@ -24,6 +24,10 @@ from interjudge.reports.wording import count
 
 ROWS: Final = 12
 _FIRST_TABLES: Final = 3
+_MORE: Final = (
+    "More in report.md, or here with --full: whom to trust, rates, which conclusions survive, verdicts not to trust, "
+    "what makes the panel disagree, missing verdicts, how much would be enough."
+)
 _DISPUTED: Final = 3
 _READABLE: Final = 100  # a sentence is not set wider than this
 # Our own signs where the encoding has none.
@@ -51,6 +55,8 @@ def render_terminal(report: Report, console: Console, *, full: bool = True) -> N
         _disputed(question, console)
         _facts(question.agreement, console)
     if not full:
+        _line("", console)
+        _lines(wrap(_MORE, _width(console)), console, "dim")
         return
     _conventions([question.agreement for question in report.questions], console)
     _provenance(report.provenance, console)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from interjudge.agreement.flag_choice import Rule, brier, choose, reliability
+from interjudge.agreement.flag_choice import Rule, auroc, brier, choose, reliability
 from interjudge.errors import InputError
 
 P = np.array([[0.9, np.nan], [0.5, 0.8], [0.1, 0.5]])
@@ -53,3 +53,5 @@ def test_reliability_and_brier_equal_scikit_learn() -> None:
     assert [b.observed for b in table] == pytest.approx(observed)
     assert sum(b.n for b in table) == 500
     assert brier(p, wrong) == pytest.approx(brier_score_loss(wrong, p))
+    assert auroc(p.round(1), wrong) == pytest.approx(roc_auc_score(wrong, p.round(1)))
+    assert auroc(p, np.ones(500, bool)) is None
