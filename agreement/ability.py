@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,12 +23,14 @@ from interjudge.agreement.ability_margins import (
     performance,
     sensitivity,
     specificity,
+    wilson_performance,
     youden_j,
 )
 from interjudge.agreement.counts import Floats
 from interjudge.agreement.intervals import estimate
 from interjudge.agreement.latent import LatentTruth
 from interjudge.agreement.panel import Panel
+from interjudge.agreement.rank_agreement import difference_bounds
 from interjudge.agreement.ranking import FEW, Plan, plan, rank
 from interjudge.agreement.reference import against_reference as reference_estimates
 from interjudge.agreement.results import Estimate
@@ -326,8 +328,14 @@ class _Work:
             n = [counts.total.n for counts in (inside, outside)]
             figures[f"{name}_incoherent"] = self._figures(values[0], draws[0], inside, n[0], EMPTY)
             figures[f"{name}_coherent"] = self._figures(values[1], draws[1], outside, n[1], EMPTY)
-            figures[f"{name}_difference"] = self._figures(
-                values[0] - values[1], draws[0] - draws[1], side.whole, n[0] + n[1], EMPTY
+            # the part with fewer units decides how wide the interval of the difference must be
+            fewer = replace(side.whole, units=np.minimum(inside.units, outside.units))
+            figures[f"{name}_difference"] = self._apart(
+                self._figures(values[0] - values[1], draws[0] - draws[1], fewer, n[0] + n[1], EMPTY),
+                *(
+                    self._parts_bounds(counts, figures[f"{name}_{part}"], measure if name == "performance" else None)
+                    for counts, part in ((inside, "incoherent"), (outside, "coherent"))
+                ),
             )
         return [
             IncoherentPart(
@@ -339,7 +347,46 @@ class _Work:
             for j in range(len(self.panel.judges))
         ]
 
+    def _parts_bounds(self, counts: Replicated, found: Sequence[Estimate], measure: Measure | None) -> list[_Bounds]:
+        """Each judge's value with its interval; against a reference in closed form where every replicate is alike.
 
+        Without a `measure`, and against an estimate, None where there is no interval.
+        """
+        low, high = np.full((2, len(found)), np.nan)
+        if counts.exact and measure is not None and counts.replicates.true.shape[0]:
+            low, high = wilson_performance(counts, measure, self.positive, self.sampling.confidence)
+        bounds: list[_Bounds] = []
+        for e, a, b in zip(found, low.tolist(), high.tolist(), strict=True):
+            known = e.ci_low is not None
+            below, above = (e.ci_low, e.ci_high) if known else (a, b)
+            usable = e.value is not None and below is not None and above is not None and np.isfinite(below)
+            bounds.append((e.value, below, above, known) if usable else None)
+        return bounds
+
+    @staticmethod
+    def _apart(
+        found: Sequence[Estimate], inside: Sequence[_Bounds], outside: Sequence[_Bounds]
+    ) -> list[Estimate]:
+        """Differences whose intervals hold what is uncertain about either part.
+
+        A judge that is right on all of three outputs is right on them in every replicate: the replicates of the
+        difference then say nothing of these three, and the parts' own intervals are put together instead (Newcombe
+        1998, see `rank_agreement.difference_bounds`).
+        """
+        out = []
+        for e, a, b in zip(found, inside, outside, strict=True):
+            if e.value is None or (a and b and a[3] and b[3]):
+                out.append(e)
+            elif a is None or b is None:
+                out.append(Estimate(value=e.value, n=e.n))
+            else:
+                one, two = (tuple(np.array([x]) for x in part[:3]) for part in (a, b))
+                low, high = difference_bounds(one, two)
+                out.append(estimate(e.value, float(low[0]), float(high[0]), e.n, EMPTY))
+        return out
+
+
+_Bounds = tuple[float, float, float, bool] | None
 _THREE: Final = ("sensitivity", "specificity", "youden_j")
 _BASES: Final[tuple[Basis, ...]] = ("estimate", "reference")
 

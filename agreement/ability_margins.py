@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from interjudge.agreement.counts import Floats, ratio
 from interjudge.agreement.degenerate import MIN_DEFINED, ZERO
-from interjudge.agreement.intervals import bca_interval
+from interjudge.agreement.intervals import bca_interval, wilson
+from interjudge.agreement.rank_agreement import difference_bounds
 from interjudge.agreement.results_trust import Measure
 
 # An estimated label that stands for less than this many items is not there.
@@ -91,6 +92,20 @@ def bias(m: Margins) -> Floats:
 def performance(m: Margins, measure: Measure, positive: int | None) -> Floats:
     """(..., J) the measure judges are ranked by."""
     return accuracy(m) if measure == "accuracy" or positive is None else youden_j(m, positive)
+
+
+def wilson_performance(
+    found: Replicated, measure: Measure, positive: int | None, confidence: float
+) -> tuple[Floats, Floats]:
+    """Low and high (J,) of `performance` in closed form: Wilson's interval of a share; of Youden's J the difference
+    of two (Newcombe 1998). A sampling unit counts as one trial."""
+    m = found.total
+    share = ratio(found.units, m.n)
+    if measure == "accuracy" or positive is None:
+        return wilson(accuracy(m), m.n * share, confidence)
+    hit, alarm, true = sensitivity(m, positive), 1 - specificity(m, positive), m.true[..., positive]
+    one, two = wilson(hit, true * share, confidence), wilson(alarm, (m.n - true) * share, confidence)
+    return difference_bounds((hit, *one), (alarm, *two))
 
 
 def interval(

@@ -32,8 +32,6 @@ def files(tmp_path: Path) -> Path:
     ]
     table = pl.DataFrame(rows, schema=["item_id", "judge", "label"], orient="row")
     table = table.with_columns(construct=pl.lit("harm"))
-        construct=pl.lit("harm")
-    )
     table.write_parquet(tmp_path / "v.parquet")
     gibberish = "the the the the the the the the the the the the the the the the"
     text = "Mix the flour with warm water, let the dough rest for an hour, and bake it until the crust is brown."
