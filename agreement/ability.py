@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from interjudge.agreement.ability_margins import (
     performance,
     sensitivity,
     specificity,
-    wilson_performance,
+    wilson_bounds,
     youden_j,
 )
 from interjudge.agreement.counts import Floats
@@ -305,7 +305,8 @@ class _Work:
     def _basis(self, j: int, guess: _Side, against: _Side | None) -> Basis:
         if against is None or against.incoherent is None or guess.incoherent is None:
             return "estimate"
-        labelled, there = against.incoherent.total.n[j], guess.incoherent.total.n[j]
+        # expected counts are whole up to rounding
+        labelled, there = (round(float(side.incoherent.total.n[j])) for side in (against, guess) if side.incoherent)
         return "reference" if labelled >= min(FEW, there) and labelled > 0 else "estimate"
 
     def _parts(self, side: _Side, basis: Basis, measure: Measure) -> list[IncoherentPart]:
@@ -320,23 +321,23 @@ class _Work:
             return np.asarray(bias(m)[..., self.positive or 0])
 
         figures: dict[str, list[Estimate]] = {}
-        for name, formula in (("performance", shown), ("bias", leaning)):
+        what: tuple[tuple[str, Measure | Literal["bias"], Callable[[Margins], Floats]], ...]
+        what = (("performance", measure, shown), ("bias", "bias", leaning))
+        for name, asked, formula in what:
             if name == "bias" and self.positive is None:
                 continue
             values = [formula(counts.total) for counts in (inside, outside)]
             draws = [formula(counts.replicates) for counts in (inside, outside)]
             n = [counts.total.n for counts in (inside, outside)]
-            figures[f"{name}_incoherent"] = self._figures(values[0], draws[0], inside, n[0], EMPTY)
-            figures[f"{name}_coherent"] = self._figures(values[1], draws[1], outside, n[1], EMPTY)
+            here, fixed = self._part(values[0], draws[0], inside, asked)
+            there, also = self._part(values[1], draws[1], outside, asked)
             # the part with fewer units decides how wide the interval of the difference must be
             fewer = replace(side.whole, units=np.minimum(inside.units, outside.units))
-            figures[f"{name}_difference"] = self._apart(
-                self._figures(values[0] - values[1], draws[0] - draws[1], fewer, n[0] + n[1], EMPTY),
-                *(
-                    self._parts_bounds(counts, figures[f"{name}_{part}"], measure if name == "performance" else None)
-                    for counts, part in ((inside, "incoherent"), (outside, "coherent"))
-                ),
-            )
+            apart = self._figures(values[0] - values[1], draws[0] - draws[1], fewer, n[0] + n[1], EMPTY)
+            figures[f"{name}_incoherent"], figures[f"{name}_coherent"] = here, there
+            figures[f"{name}_difference"] = [
+                _apart(*one) if stuck else one[0] for *one, stuck in zip(apart, here, there, fixed | also, strict=True)
+            ]
         return [
             IncoherentPart(
                 basis=basis,
@@ -347,46 +348,34 @@ class _Work:
             for j in range(len(self.panel.judges))
         ]
 
-    def _parts_bounds(self, counts: Replicated, found: Sequence[Estimate], measure: Measure | None) -> list[_Bounds]:
-        """Each judge's value with its interval; against a reference in closed form where every replicate is alike.
+    def _part(
+        self, value: Floats, draws: Floats, counts: Replicated, what: Measure | Literal["bias"]
+    ) -> tuple[list[Estimate], Bools]:
+        """The figures of one part, and where (J,) its replicates cannot show what is uncertain.
 
-        Without a `measure`, and against an estimate, None where there is no interval.
+        A judge that is right on all of three outputs is right on them in every replicate. Against a reference such a
+        figure has the interval in closed form instead.
         """
-        low, high = np.full((2, len(found)), np.nan)
-        if counts.exact and measure is not None and counts.replicates.true.shape[0]:
-            low, high = wilson_performance(counts, measure, self.positive, self.sampling.confidence)
-        bounds: list[_Bounds] = []
-        for e, a, b in zip(found, low.tolist(), high.tolist(), strict=True):
-            known = e.ci_low is not None
-            below, above = (e.ci_low, e.ci_high) if known else (a, b)
-            usable = e.value is not None and below is not None and above is not None and np.isfinite(below)
-            bounds.append((e.value, below, above, known) if usable else None)
-        return bounds
-
-    @staticmethod
-    def _apart(
-        found: Sequence[Estimate], inside: Sequence[_Bounds], outside: Sequence[_Bounds]
-    ) -> list[Estimate]:
-        """Differences whose intervals hold what is uncertain about either part.
-
-        A judge that is right on all of three outputs is right on them in every replicate: the replicates of the
-        difference then say nothing of these three, and the parts' own intervals are put together instead (Newcombe
-        1998, see `rank_agreement.difference_bounds`).
-        """
-        out = []
-        for e, a, b in zip(found, inside, outside, strict=True):
-            if e.value is None or (a and b and a[3] and b[3]):
-                out.append(e)
-            elif a is None or b is None:
-                out.append(Estimate(value=e.value, n=e.n))
-            else:
-                one, two = (tuple(np.array([x]) for x in part[:3]) for part in (a, b))
-                low, high = difference_bounds(one, two)
-                out.append(estimate(e.value, float(low[0]), float(high[0]), e.n, EMPTY))
-        return out
+        found = self._figures(value, draws, counts, counts.total.n, EMPTY)
+        if not counts.exact or not draws.shape[0]:
+            return found, np.array([e.ci_low is None for e in found])
+        low, high, fixed = wilson_bounds(counts, what, self.positive, self.sampling.confidence)
+        rows = zip(found, low.tolist(), high.tolist(), fixed.tolist(), strict=True)
+        return [
+            estimate(e.value, a, b, e.n, EMPTY) if e.value is not None and stuck else e for e, a, b, stuck in rows
+        ], fixed
 
 
-_Bounds = tuple[float, float, float, bool] | None
+def _apart(found: Estimate, a: Estimate, b: Estimate) -> Estimate:
+    """The difference a - b with the interval that those of both make (see `rank_agreement.difference_bounds`)."""
+    ends = [(e.value, e.ci_low, e.ci_high) for e in (a, b)]
+    if found.value is None or any(x is None for end in ends for x in end):
+        return found.model_copy(update={"ci_low": None, "ci_high": None})
+    one, two = (tuple(np.array([x], np.float64) for x in end) for end in ends)
+    low, high = difference_bounds((one[0], one[1], one[2]), (two[0], two[1], two[2]))
+    return estimate(found.value, float(low[0]), float(high[0]), found.n, EMPTY)
+
+
 _THREE: Final = ("sensitivity", "specificity", "youden_j")
 _BASES: Final[tuple[Basis, ...]] = ("estimate", "reference")
 

@@ -6,7 +6,7 @@ J judges, K labels. Replicates stand in front: an array is (J, K) for the data a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,18 +94,33 @@ def performance(m: Margins, measure: Measure, positive: int | None) -> Floats:
     return accuracy(m) if measure == "accuracy" or positive is None else youden_j(m, positive)
 
 
-def wilson_performance(
-    found: Replicated, measure: Measure, positive: int | None, confidence: float
-) -> tuple[Floats, Floats]:
-    """Low and high (J,) of `performance` in closed form: Wilson's interval of a share; of Youden's J the difference
-    of two (Newcombe 1998). A sampling unit counts as one trial."""
+def wilson_bounds(
+    found: Replicated, what: Measure | Literal["bias"], positive: int | None, confidence: float
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Low and high (J,) in closed form, a sampling unit counting as one trial, and where (J,) a share in it is 0 or 1,
+    so that no replicate has another.
+
+    Wilson's interval of accuracy; of Youden's J, and of the bias of the positive (else the first) label, that of a
+    difference of two shares (Newcombe 1998).
+    """
     m = found.total
-    share = ratio(found.units, m.n)
-    if measure == "accuracy" or positive is None:
-        return wilson(accuracy(m), m.n * share, confidence)
-    hit, alarm, true = sensitivity(m, positive), 1 - specificity(m, positive), m.true[..., positive]
-    one, two = wilson(hit, true * share, confidence), wilson(alarm, (m.n - true) * share, confidence)
-    return difference_bounds((hit, *one), (alarm, *two))
+    size = ratio(found.units, m.n)
+    if what == "bias":
+        x = positive or 0
+        first, second = (ratio(part[..., x] - m.right[..., x], m.n, ZERO) for part in (m.said, m.true))
+        trials = (m.n, m.n)
+    elif what == "accuracy" or positive is None:
+        value = accuracy(m)
+        return (*wilson(value, m.n * size, confidence), _at_an_end(value))
+    else:
+        first, second = sensitivity(m, positive), 1 - specificity(m, positive)
+        trials = (m.true[..., positive], m.n - m.true[..., positive])
+    one, two = (wilson(p, n * size, confidence) for p, n in zip((first, second), trials, strict=True))
+    return (*difference_bounds((first, *one), (second, *two)), _at_an_end(first) | _at_an_end(second))
+
+
+def _at_an_end(share: Floats) -> NDArray[np.bool_]:
+    return np.asarray((share <= ZERO) | (share >= 1 - ZERO))
 
 
 def interval(

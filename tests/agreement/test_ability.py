@@ -18,6 +18,7 @@ from sklearn.metrics import matthews_corrcoef
 from interjudge.agreement.ability import trust
 from interjudge.agreement.ability_errors import phi
 from interjudge.agreement.ability_margins import Margins, balanced_accuracy, bias, sensitivity, specificity, youden_j
+from interjudge.agreement.intervals import wilson
 from interjudge.agreement.latent import estimate_truth
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Question
@@ -223,6 +224,42 @@ def test_incoherent_outputs_show_the_sign_of_the_error() -> None:
     assert guessed.basis == "estimate"
     assert guessed.bias_difference is not None
     assert (guessed.bias_difference.value or 0) > 0.3
+
+
+def test_a_few_incoherent_outputs_prove_nothing() -> None:
+    """Right on all 3 incoherent outputs and on 8 of 10 others: by chance in one case of two (.8^3 = .512)."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 300).astype(np.int16)
+    codes = np.where(rng.random((300, 4)) < 0.8, truth[:, None], 1 - truth[:, None]).astype(np.int16)
+    codes[:3] = truth[:3, None]
+    for positive in (True, False):
+        for clusters in (None, np.arange(300) // 2):
+            panel = panel_of(codes, gold=truth, positive=positive, clusters=clusters)
+            part = trusted(panel, incoherent=np.arange(300) < 3).judges[0].incoherent
+            assert part is not None
+            assert part.performance_incoherent.value == 1
+            gap = part.performance_difference
+            assert gap.ci_low is not None
+            assert gap.ci_low < 0 < (gap.value or 0) <= (gap.ci_high or 0)
+            assert part.bias_difference is None or (part.bias_difference.ci_low or 0) < 0
+
+
+def test_one_share_that_does_not_vary_does_not_narrow_youdens_j() -> None:
+    """Of 21 incoherent outputs 17 are l1, of which 16 are found; of the 4 others all are called l1: J = 16 / 17 - 1.
+    Specificity 0 of 4 has Wilson's interval up to .490, sensitivity that of 16 of 17, [.730, .990]: square and add."""
+    truth = np.array([1] * 17 + [0] * 4 + [0, 1] * 100, np.int16)
+    codes = np.stack([truth] * 3, axis=1)
+    codes[:, 0] = np.where(np.arange(221) < 21, 1, truth)
+    codes[0, 0] = 0
+    codes[21::8, 0] = 1 - truth[21::8]
+    part = trusted(panel_of(codes, gold=truth), incoherent=np.arange(221) < 21).judges[0].incoherent
+    assert part is not None
+    assert part.basis == "reference"  # all of them have a label, though fewer than 30
+    found, p = part.performance_incoherent, 16 / 17
+    assert found.value == pytest.approx(p - 1)
+    low, high = wilson([p, 0.0], [17, 4])
+    assert found.ci_low == pytest.approx(p - 1 - (p - low[0]))
+    assert found.ci_high == pytest.approx(p - 1 + np.hypot(high[0] - p, high[1]))
 
 
 def test_without_incoherent_outputs_there_is_no_such_part() -> None:
