@@ -19,7 +19,6 @@ from interjudge.agreement.ability_margins import (
     balanced_accuracy,
     bias,
     interval,
-    labels_there,
     performance,
     sensitivity,
     specificity,
@@ -191,7 +190,7 @@ class _Work:
     def _judges(
         self, guess: _Side, against: _Side | None, parts: Sequence[IncoherentPart | None]
     ) -> tuple[JudgeTrust, ...]:
-        estimated = self._estimated(guess.whole)
+        estimated = self._estimated(guess)
         reference = self._against_reference(against)
         biases = self._bias(guess.whole, against.whole if against else None)
         return tuple(
@@ -215,13 +214,14 @@ class _Work:
             for v, lo, hi, size in zip(value, low, high, n, strict=True)
         ]
 
-    def _estimated(self, counts: Replicated) -> list[Ability]:
-        total, draws, positive = counts.total, counts.replicates, self.positive
+    def _estimated(self, guess: _Side) -> list[Ability]:
+        counts, positive = guess.whole, self.positive
+        total, draws = counts.total, counts.replicates
         n = total.n
         right = self._figures(accuracy(total), accuracy(draws), counts, n, EMPTY)
         if positive is None:
             words = ONE_LABEL if total.true.shape[-1] == 1 else NO_POSITIVE
-            there = labels_there(total)
+            there = guess.cells.labels_there
             mean = balanced_accuracy(total, there), balanced_accuracy(draws, there)
             balanced = self._figures(*mean, counts, n, EMPTY)
             return [
@@ -244,7 +244,7 @@ class _Work:
         balanced: list[Estimate | None] = [None] * len(panel.judges)
         if self.positive is None:
             counts = against.whole
-            there = labels_there(counts.total)
+            there = against.cells.labels_there
             mean = balanced_accuracy(counts.total, there), balanced_accuracy(counts.replicates, there)
             balanced = [*self._figures(*mean, counts, counts.total.n, EMPTY)]
         found: list[Ability | None] = []

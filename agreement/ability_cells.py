@@ -75,6 +75,13 @@ class Cells:
     def counter(self) -> Counter:
         return Counter.of(self.patterns)
 
+    @property
+    def labels_there(self) -> Bools:
+        """(J, K) which labels are the likeliest of some item the judge judged: of many items that hardly can have a
+        label the expected number is not 0."""
+        likeliest = np.eye(self.patterns.k)[self.truth.argmax(axis=1)]
+        return np.asarray(self.counter.anyone @ likeliest > 0)
+
     def expected(self, part: Part) -> Margins:
         """Counts (J, K) of a part."""
         one = self.counter.count((self.truth * self.patterns.weight[:, None])[:, :, None], part)

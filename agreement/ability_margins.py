@@ -6,7 +6,7 @@ J judges, K labels. Replicates stand in front: an array is (J, K) for the data a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,6 @@ from interjudge.agreement.degenerate import MIN_DEFINED, ZERO
 from interjudge.agreement.intervals import bca_interval, wilson
 from interjudge.agreement.rank_agreement import difference_bounds
 from interjudge.agreement.results_trust import Measure
-
-# An estimated label that stands for less than this many items is not there.
-_HALF_AN_ITEM: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,6 @@ def balanced_accuracy(m: Margins, there: NDArray[np.bool_]) -> Floats:
     """Mean recall over the labels that are there, (J, K)."""
     recall = np.where(there, ratio(m.right, m.true, ZERO), 0.0)
     return ratio(recall.sum(axis=-1), np.broadcast_to(there.sum(axis=-1), recall.shape[:-1]))
-
-
-def labels_there(m: Margins) -> NDArray[np.bool_]:
-    """(J, K) which labels are true of some item the judge judged."""
-    return np.asarray(m.true >= _HALF_AN_ITEM)
 
 
 def bias(m: Margins) -> Floats:

@@ -283,6 +283,18 @@ def test_labels_without_a_positive_one_have_balanced_accuracy() -> None:
     assert second.estimated.youden_j.undefined == "no positive label"
 
 
+def test_labels_that_nothing_has_do_not_lower_balanced_accuracy() -> None:
+    """Labels that one of four judges gave once are the likeliest of no output; the two others are equally frequent,
+    so that their mean recall is about the accuracy."""
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 4_000)
+    codes = np.where(rng.random((4_000, 4)) < 0.9, truth[:, None], 1 - truth[:, None]).astype(np.int16)
+    codes[:5, 3] = np.arange(2, 7)
+    found = trusted(panel_of(codes, 7, positive=False)).judges[0].estimated
+    assert found.balanced_accuracy is not None
+    assert (found.balanced_accuracy.value or 0) > (found.accuracy.value or 1) - 0.02
+
+
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(st.integers(0, 1000), st.permutations(range(4)))
 def test_the_order_of_judges_and_items_changes_no_estimate(seed: int, order: list[int]) -> None:
