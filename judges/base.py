@@ -16,6 +16,7 @@ import polars as pl
 
 from interjudge.datasets.schema import STATUS, VERDICT_COLUMNS, Kind
 from interjudge.errors import InterjudgeError
+from interjudge.judges.llm_base import Remote
 
 # What a judge may answer for each output, besides `status` (null or absent means `ok`).
 ANSWER_COLUMNS = (
@@ -51,6 +52,8 @@ class Judge:
         nothing is computed with it.
     grow_to : where above `batch_size`, batches grow up to this while one takes less than a second.
     files : the files that it was made from; no run writes over them. Not part of the hash.
+    remote : for a judge behind a network: the runner asks it about one output at a time, many at once, and
+        `evaluate` is the same for a batch. Not part of the hash.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Judge:
     threshold: float | None = None
     grow_to: int = 0
     files: tuple[str, ...] = ()
+    remote: Remote | None = None
 
     @cached_property
     def hash(self) -> str:
