@@ -10,6 +10,7 @@ import polars as pl
 from interjudge.agreement.examine import ITEM_COLUMNS, TEXT_COLUMNS, Texts, examine
 from interjudge.agreement.flags import FLAG_COLUMNS
 from interjudge.agreement.flags import ITEM_COLUMNS as FLAGGED_ITEM_COLUMNS
+from interjudge.agreement.humans import EPSILON
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.participants import judges_of, main_construct
 from interjudge.agreement.question import Level, MapRule
@@ -90,6 +91,7 @@ def analyse(
     by: Sequence[str] = (),
     cluster: str | None = None,
     evidence: pl.DataFrame | None = None,
+    epsilon: float = EPSILON,
     sampling: Sampling | None = None,
 ) -> Analysis:
     """Everything about a verdict table.
@@ -99,6 +101,7 @@ def analyse(
     questions : default one for every construct that two judges measure, or one judge and the reference.
     by, cluster : item columns for slices and for the sampling unit.
     evidence : verdicts of judges that are no part of the tables but saw the same items (see `flag`).
+    epsilon : of the alternative annotator test (see `humans`).
 
     Raises
     ------
@@ -111,7 +114,7 @@ def analyse(
     results, flags = [], []
     for spec in specs:
         panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
-        found = examine(panel, tables.verdicts, texts, by=by, evidence=evidence, sampling=sampling)
+        found = examine(panel, tables.verdicts, texts, by=by, evidence=evidence, epsilon=epsilon, sampling=sampling)
         results.append(found.result)
         flags += [found.flags] if found.flags else []
     verdicts = pl.concat([pl.DataFrame(schema=FLAG_COLUMNS), *(f.verdicts for f in flags)])

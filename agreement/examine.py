@@ -15,7 +15,7 @@ from interjudge.agreement.conclusions import conclude
 from interjudge.agreement.corrected_rates import corrected_rates
 from interjudge.agreement.drivers import drivers
 from interjudge.agreement.flags import Flags, flag
-from interjudge.agreement.humans import humans
+from interjudge.agreement.humans import EPSILON, humans
 from interjudge.agreement.measure import agree
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.plan import plan
@@ -85,6 +85,7 @@ def examine(
     *,
     by: Sequence[str] = (),
     evidence: pl.DataFrame | None = None,
+    epsilon: float = EPSILON,
     sampling: Sampling,
 ) -> Examined:
     """All statistics of one panel.
@@ -94,6 +95,7 @@ def examine(
     verdicts : the whole verdict table, with the judges of other questions.
     texts : what is known of the outputs.
     evidence : verdicts of judges that are no part of the table but saw the same items (see `flag`).
+    epsilon : of the alternative annotator test (see `humans`).
     """
     # The report says what the panel alone can tell: a reference that decided the flags would hide that.
     blind = replace(panel, gold=None)
@@ -108,7 +110,7 @@ def examine(
     result = QuestionResult(
         agreement=agree(panel, by=by, sampling=sampling, worth=worth),
         trust=None if truth is None else trust(panel, truth, incoherent=incoherent, sampling=sampling),
-        humans=humans(panel, sampling=sampling),
+        humans=humans(panel, sampling=sampling, epsilon=epsilon),
         flags=None if found is None else found.summary,
         rates=corrected_rates(panel, None if truth is None else truth.consensus, sampling=sampling),
         conclusions=conclude(

@@ -29,6 +29,7 @@ from interjudge.agreement.sampling import Sampling
 from interjudge.agreement.tables import pair_tables
 from interjudge.agreement.vote_patterns import Patterns
 
+EPSILON: Final = 0.2  # what a judge may lose to a human for being cheaper: for expert annotators (Calderon et al. 2025)
 HUMAN: Final = "human"
 MEASURES: Final[tuple[str, ...]] = get_args(Measure)
 
@@ -43,7 +44,7 @@ _UNDEFINED: Final[dict[str, str]] = {
 }
 
 
-def humans(panel: Panel, *, sampling: Sampling | None = None, epsilon: float = 0.2) -> Humans | None:
+def humans(panel: Panel, *, sampling: Sampling | None = None, epsilon: float = EPSILON) -> Humans | None:
     """The humans of a panel as a yardstick for its other judges.
 
     Parameters

@@ -308,6 +308,7 @@ def report(
     replicates: opt.Replicates = 1000,
     seed: opt.Seed = 0,
     confidence: opt.Confidence = 0.95,
+    epsilon: opt.Epsilon = 0.2,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     full: opt.Full = False,
     quiet: opt.Quiet = False,
@@ -324,7 +325,7 @@ def report(
     with screen.working("analysing", quiet=quiet):
         made, written = make_report(
             loaded, out, questions=[spec] if spec.said else [], by=by or (), cluster=cluster,
-            sampling=opt.sampling_of(replicates, seed, confidence), title=title, inputs=inputs,
+            sampling=opt.sampling_of(replicates, seed, confidence), epsilon=epsilon, title=title, inputs=inputs,
             options=opt.choice_of(judge, judge_columns, reference, gold_column),
         )  # fmt: skip
     if not quiet:

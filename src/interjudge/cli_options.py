@@ -116,6 +116,16 @@ Cluster = Annotated[
 Replicates = Annotated[int, typer.Option(min=0, max=1_000_000, help="Bootstrap replicates.", rich_help_panel=_SAMPLING)]
 Seed = Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0, rich_help_panel=_SAMPLING)]
 Confidence = Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=_SAMPLING)]
+Epsilon = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Beside three humans or more: what a judge may lose to a human and still replace one "
+        "(alternative annotator test).",
+        rich_help_panel=_SAMPLING,
+    ),
+]
 By = Annotated[
     list[str] | None, typer.Option("--by", metavar="COL", help="The same figures for each value. Repeatable.")
 ]

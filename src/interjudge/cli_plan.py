@@ -125,7 +125,7 @@ def _print(found: PlanResult, items: pl.DataFrame, console: Console) -> None:
     from interjudge.reports.terminal import ROWS, print_table, print_text
 
     console.print()
-    for sentence in (*sentences(found, None), *found.notes):
+    for sentence in sentences(found, None):
         print_text(f"• {sentence}", console)
     for table in tables(found, None, ROWS):
         print_table(table, console, "with --json FILE")

@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from interjudge.agreement.analysis import Analysis, QuestionSpec, Tables, analyse
+from interjudge.agreement.humans import EPSILON
 from interjudge.agreement.question import parse_map
 from interjudge.agreement.sampling import Sampling
 from interjudge.datasets.source import READ_ERRORS, SQLITE_MAGIC
@@ -49,6 +50,7 @@ def make_report(
     by: Sequence[str] = (),
     cluster: str | None = None,
     sampling: Sampling | None = None,
+    epsilon: float = EPSILON,
     title: str | None = None,
     live: Sequence[str] = (),
     inputs: Sequence[str | Path] = (),
@@ -74,7 +76,9 @@ def make_report(
     out = folder(out)
     sampling = sampling or Sampling()
     evidence = side_evidence(tables)
-    analysis = analyse(tables, questions=questions, by=by, cluster=cluster, evidence=evidence, sampling=sampling)
+    analysis = analyse(
+        tables, questions=questions, by=by, cluster=cluster, evidence=evidence, epsilon=epsilon, sampling=sampling
+    )
     said: dict[str, JsonValue] = {
         **(options or {}),
         "questions": [_said(spec) for spec in questions],
@@ -83,6 +87,7 @@ def make_report(
         "evidence": list(readers(evidence)),
         "replicates": sampling.replicates,
         "confidence": sampling.confidence,
+        **({"epsilon": epsilon} if epsilon != EPSILON else {}),
     }
     provenance = Provenance.collect(
         inputs=[_described(path, rows) for path, rows in tables.sources],
