@@ -154,3 +154,32 @@ def test_unique_rows_survive_more_combinations_than_fit_an_integer() -> None:
     patterns = Patterns.of(codes, 50)
     assert patterns.weight.tolist() == [3.0] * 20
     assert (patterns.codes[patterns.index] == codes).all()
+
+
+@pytest.mark.filterwarnings("ignore")  # what crowd-kit and pandas warn of is theirs
+@pytest.mark.parametrize(("k", "form"), [(2, "full"), (3, "full"), (2, "one-coin")])
+def test_with_much_data_it_is_the_model_of_crowd_kit(k: int, form: Form) -> None:
+    """crowd-kit has no priors; with 4,000 items ours weigh nothing: the same labels, probabilities and confusions.
+
+    One-coin of more than two labels is left out: crowd-kit's has another error model (errors are not spread evenly).
+    """
+    pd = pytest.importorskip("pandas")
+    crowdkit = pytest.importorskip("crowdkit.aggregation")
+    rng = np.random.default_rng(k)
+    n, accuracy = 4000, np.array([0.9, 0.8, 0.75, 0.7, 0.85])
+    truth = rng.choice(k, n, p=np.array([0.5, 0.3, 0.2][:k]) / sum([0.5, 0.3, 0.2][:k]))
+    wrong = (truth[:, None] + rng.integers(1, k, (n, 5))) % k
+    codes = np.where(rng.random((n, 5)) < accuracy, truth[:, None], wrong).astype(np.int16)
+    codes[rng.random(codes.shape) < 0.2] = -1
+    codes = codes[(codes >= 0).any(axis=1)]
+    item, judge = np.nonzero(codes >= 0)
+    table = pd.DataFrame({"task": item, "worker": judge, "label": codes[item, judge]})
+    theirs = crowdkit.DawidSkene() if form == "full" else crowdkit.OneCoinDawidSkene()
+    expected = theirs.fit_predict_proba(table).sort_index()[list(range(k))].to_numpy()
+    posterior, model = dawid_skene(codes, k, form=form)
+    assert (posterior.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.995
+    assert np.abs(posterior - expected).max() < 0.1
+    assert np.abs(posterior - expected).mean() < 0.01
+    if form == "full":
+        found = np.stack([[[theirs.errors_.loc[(j, x), t] for x in range(k)] for t in range(k)] for j in range(5)])
+        np.testing.assert_allclose(model.confusions, found, atol=0.02)
