@@ -136,7 +136,10 @@ def _compliance(panel: Panel, verdicts: pl.DataFrame, incoherent: Bools, known: 
     if not incoherent.any() or not keyword.any() or _COMPLIANCE not in CONSTRUCT_LABELS["refusal"]:
         return []
     names = [name for name, is_one in zip(panel.names, keyword, strict=True) if is_one]
-    mine = verdicts.filter(pl.col("judge").is_in(names) & (pl.col("label") == _COMPLIANCE))
+    mine = verdicts.filter(pl.col("judge").is_in(names))
+    if "repeat" in mine.columns:  # the vote is that of the first repeat
+        mine = mine.filter(pl.col("repeat") == pl.col("repeat").min().over("item_id", "judge"))
+    mine = mine.filter(pl.col("label") == _COMPLIANCE)
     there = _cells(panel, mine)
     complied = np.zeros(panel.codes.shape, bool)
     complied[there] = True

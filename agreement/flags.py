@@ -203,7 +203,8 @@ def _verdict_table(
     alone = labelled & (votes.counts[item, code] == 1) & (others >= 2) & (votes.top[item] == others)
     # A base rate alone is no evidence against a verdict, and what most judges said is not doubted for being rare.
     compared = labelled & ~known & (others > 0) & (code != consensus[item])
-    if rule.threshold is not None:  # what somebody has labelled needs no second look
+    against = compared & ~alone & ~votes.split[item]
+    if rule.threshold is not None:  # a budget is not spent on what somebody has labelled
         compared |= labelled & known
     p = p_wrong[item, judge]
     flagged = choose(np.where(compared, p, np.nan), rule, seed)
@@ -215,6 +216,7 @@ def _verdict_table(
         (labelled & (others == 0) & ~known, None, ["no other judge"]),
         (alone, others, [f"{_ALONE} {n}" for n in range(len(panel.judges))]),
         (labelled & votes.split[item], None, ["split panel"]),
+        (against, None, ["against the consensus"]),
         (evidence.incoherent[item], None, [INCOHERENT]),
         *((r.there[item, judge], None, [r.name]) for r in evidence.reasons if r.name != INCOHERENT),
     ]

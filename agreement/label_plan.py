@@ -67,6 +67,9 @@ def _wilson_width(rate: float, n: int, z2: float) -> float:
     return 2 * math.sqrt(z2 * (rate * (1 - rate) * n + z2 / 4)) / (n + z2)
 
 
+LEAST_HELPED: Final = 30
+
+
 def helped_size(alone: int, correlation: float, n_items: int) -> int:
     """Labels that do, with a judge's verdicts on all `n_items`, what `alone` labels do without (at most `alone`).
 
@@ -74,13 +77,13 @@ def helped_size(alone: int, correlation: float, n_items: int) -> int:
     the weight that suits best, is that from n labels alone times 1 - rho^2 (1 - n / N): prediction-powered
     inference with power tuning (Angelopoulos, Duchi and Zrnic 2023), the regression estimate of double sampling
     (Cochran 1977, chapter 12). Equal to the variance of `alone` labels at
-    n = alone (1 - rho^2) / (1 - rho^2 alone / N).
+    n = alone (1 - rho^2) / (1 - rho^2 alone / N). Never less than `LEAST_HELPED`: the formula is that of large samples.
     """
     rho2 = min(correlation**2, 1.0)
     if alone >= n_items:
         return alone
     n = alone * (1 - rho2) / (1 - rho2 * alone / n_items)
-    return max(1, math.ceil(n - 1e-9))
+    return max(min(alone, LEAST_HELPED), math.ceil(n - 1e-9))
 
 
 def mcnemar_size(only_a: float, only_b: float, power: float = 0.8, confidence: float = 0.95) -> int | None:

@@ -116,7 +116,7 @@ def build_panel(
     level = parse_level(level) if level else None
     if verdicts.is_empty():
         raise InputError("there are no verdicts")
-    verdicts = _numbers_as_scores(_first_repeat(verdicts))
+    every_repeat, verdicts = verdicts, _numbers_as_scores(_first_repeat(verdicts))
     everyone = judges_of(verdicts)
     known = {judge.name: (judge.construct, judge.kind) for judge in everyone}
     label_map = LabelMap(maps, known)
@@ -148,10 +148,12 @@ def build_panel(
     gold_texts = () if table is None else table["gold"].unique().to_list()
     gold_map = {text: label_map(ref_judge or "reference", text) for text in gold_texts}
     scores_only = not mapped and rows.has_scores
-    _refuse_idle_maps(maps, {label for _, label in mapped} | set(gold_map))
+    later = {} if scores_only else {pair: label_map(*pair) for pair in _later_labels(every_repeat, verdicts, judges)}
+    _refuse_idle_maps(maps, {label for _, label in (*mapped, *later)} | set(gold_map))
     if table is not None:
         refuse_foreign_gold(set(gold_map.values()), {*mapped.values(), *labels}, scores_only=scores_only)
-    targets = {target for target in (*mapped.values(), *gold_map.values()) if target is not None}
+    said = (*mapped.values(), *later.values(), *gold_map.values())
+    targets = {target for target in said if target is not None}
     question = _question(
         asked,
         targets,
@@ -208,6 +210,17 @@ def _first_repeat(verdicts: pl.DataFrame) -> pl.DataFrame:
     if "repeat" not in verdicts.columns or verdicts["repeat"].max() == verdicts["repeat"].min():
         return verdicts
     return verdicts.filter(pl.col("repeat") == pl.col("repeat").min().over("item_id", "judge"))
+
+
+def _later_labels(
+    every_repeat: pl.DataFrame, first: pl.DataFrame, judges: Sequence[PanelJudge]
+) -> list[tuple[str, str]]:
+    """Judge and label of the verdicts that are no first repeat: the question has the labels of all."""
+    if every_repeat.height == first.height:
+        return []
+    labelled = pl.col("label").is_not_null() & (pl.col("status") == "ok")
+    mine = every_repeat.filter(labelled & pl.col("judge").is_in([judge.name for judge in judges]))
+    return list(mine.select("judge", "label").unique().sort("judge", "label").iter_rows())
 
 
 def _question(

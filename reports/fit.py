@@ -70,8 +70,11 @@ def fit(table: Table, width: int) -> Fitted:
             state.brief |= shortened
     result = _made(table, state)
     if state.text is not None:  # the room that is left belongs to the text
-        state.text += max(0, width - _wide(result))
+        least, state.text = state.text, state.text + max(0, width - _wide(result))
         result = _made(table, state)
+        while _wide(result) > width and state.text > least:  # several columns of text share it
+            state.text -= 1
+            result = _made(table, state)
     return result
 
 

@@ -8,9 +8,8 @@ from typing import Final
 from interjudge.agreement.results import Agreement
 from interjudge.agreement.results_drivers import Drivers, DriverTerm
 from interjudge.reports.escape import visible
-from interjudge.reports.section_scores import p_value
 from interjudge.reports.table import Cell, Column, Dashes, Table, first
-from interjudge.reports.wording import count, listed, percent, quote
+from interjudge.reports.wording import count, listed, p_value, percent, quote
 
 _NAMED: Final = 3  # drivers in a sentence
 
@@ -31,7 +30,7 @@ def tables(found: Drivers, agreement: Agreement, limit: int) -> tuple[Table, ...
                 Cell(count(term.n)),
                 Cell("") if term.disputed is None else dashes.cell(term.disputed, where, rate=True),
                 _ratio(term, dashes, where),
-                Cell("" if term.p_holm is None else p_value(term.p_holm).removeprefix("= ")),
+                Cell("" if term.p_holm is None else p_value(term.p_holm, equals="")),
             )
         )
     columns = (

@@ -19,7 +19,7 @@ from interjudge.agreement.results_models import (
 )
 from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, ends, first
 from interjudge.reports.tables import MAX_ACROSS, rate_range
-from interjudge.reports.wording import DASH, count, figure, names, number, percent, points, quote, value
+from interjudge.reports.wording import DASH, count, figure, names, p_value, percent, points, quote, value
 
 _ALPHA: Final = 0.05  # below this adjusted p-value a judge is said to err differently on the models
 
@@ -175,7 +175,7 @@ def _gap(found: Gap | None) -> str:
 def _p(judge: JudgeErrors, dashes: Dashes) -> Cell:
     if judge.p_holm is None:
         return dashes.dash(judge.p_equal.undefined or "no reason given", f"p of {quote(judge.judge)}")
-    text = "<.001" if judge.p_holm < 0.001 else number(judge.p_holm)
+    text = p_value(judge.p_holm, equals="")
     return Cell(text, None, "warn" if judge.p_holm < _ALPHA else "")
 
 
@@ -263,7 +263,8 @@ def _flips(d: Denominator) -> str:
 
 def sweeps(found: Sequence[Sweep], limit: int) -> Table:
     """One judge a row: where its threshold stands, and what another would have changed."""
-    shown, gap = first(list(found), limit)
+    # of two different scores there is one threshold alone
+    shown, gap = first([s for s in found if s.undefined is not None or len(s.points) > 1], limit)
     dashes = Dashes()
     rows = tuple(_sweep(s, dashes) for s in shown)
     columns = (
@@ -319,12 +320,18 @@ def _standing(found: Conclusions, a: Agreement) -> str:
     contested = [s for s in found.statements if s.clear and s.clear_reverse]
     whole = count(len(found.statements), "difference")
     head = f"More than half of the judges' votes clearly agree on {count(len(most))} of {whole} between models"
-    if not most:
+    if len(found.statements) == 1:
+        only = found.statements[0]
+        they = "clearly agree" if most else "do not clearly agree"
+        head = f"More than half of the judges' votes {they} that {quote(only.higher)} has a higher rate than "
+        head += quote(only.lower)
+    elif not most:
         head = f"On none of {whole} between models do more than half of the judges' votes clearly agree"
     if contested:
         top = contested[0]
+        where = f"on {count(len(contested))}, " if len(found.statements) > 1 else ""
         head += (
-            f"; on {count(len(contested))} judges clearly contradict each other (whether {quote(top.higher)} has a "
+            f"; {where}judges clearly contradict each other (whether {quote(top.higher)} has a "
             f"higher rate than {quote(top.lower)}: yes by {names(top.clear, 2)}, no by {names(top.clear_reverse, 2)})"
         )
     else:
@@ -344,6 +351,10 @@ def _tunes(found: FineTunes | None, label: str) -> str:
     mixed, clearly = (round((e.value or 0) * e.n) for e in (found.mixed, found.clearly_mixed))
     head = f"Whether fine-tuning raised or lowered the rate of {quote(label)} depends on the judge for {mixed:,} of "
     head += whole + (f" ({clearly:,} of them with a clear change both ways)" if mixed else "")
+    if found.mixed.n == 1:
+        turns = "depends on the judge" if mixed else "does not depend on the judge"
+        both = f" ({'a' if clearly else 'no'} clear change both ways)" if mixed else ""
+        head = f"Whether the fine-tune raised or lowered the rate of {quote(label)} {turns}{both}"
     by = [j for j in found.judges if j.mixed.value is not None]
     worst = max(by, key=lambda j: (j.mixed.value or 0, j.clearly_mixed.value or 0), default=None)
     if worst is not None and worst.mixed.value:
@@ -370,16 +381,19 @@ def _errors(found: Conclusions) -> str:
         return (
             f"That {who} more on one model than on another is not shown ({against}); small differences may be missed."
         )
-    worst = max(unequal, key=lambda j: _size(j.bias_gap))
+    shown = [j for j in unequal if j.bias_gap is not None and _excludes_zero(j.bias_gap.difference)]
+    worst = max(shown or unequal, key=lambda j: _size(j.bias_gap))
     all_ = "Every judge" if len(unequal) == len(tested) > 1 else names(j.judge for j in unequal)
     verb = "errs" if len(unequal) == 1 or all_ == "Every judge" else "err"
-    head = f"{all_} {verb} differently on different models ({against}), which biases comparisons of models"
+    so = "biases" if shown else "may bias"
+    head = f"{all_} {verb} differently on different models ({against}), which {so} comparisons of models"
     if worst.bias_gap is not None and worst.bias_gap.difference.value is not None:
         gap = worst.bias_gap
         sure = "" if found.errors.against == "reference" else "by estimate "
         head += (
             f": {sure}under {quote(worst.judge)} the rate of {quote(gap.high)} minus that of {quote(gap.low)} comes "
             f"out {_points(gap.difference, Dashes(), '').text.removeprefix('+')} points higher than it is"
+            f"{'' if shown else ', which may be chance'}"
         )
     return f"{head}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from interjudge.agreement.results import Agreement
@@ -44,7 +44,7 @@ _ADVICE: Final[dict[Facet, str]] = {
     "item": "the judges see much the same differences between outputs",
     "judge": "more outputs will not help, judges that use the labels alike will",
     "judge x model": "which model looks better depends on the judge, and only more judges help",
-    "item x judge": "a further judge helps more than more outputs",
+    "item x judge": "to tell single outputs apart more judges are needed",
     "residual": "asking the same judges again and taking the mean helps",
 }
 
@@ -55,12 +55,12 @@ def tables(found: PlanResult, _agreement: Agreement | None, limit: int) -> tuple
     made = [
         *([_components(g)] if g else []),
         *([_outputs(d, limit), _models(d, limit), _needed(d)] if d else []),
-        *([_rate(labels, limit), _judges(labels, limit)] if labels else []),
+        *([_rate(labels, limit, found.notes), _judges(labels, limit)] if labels else []),
     ]
     return tuple(table.without_empty() for table in made if table.rows)
 
 
-def sentences(found: PlanResult, _agreement: Agreement | None) -> tuple[str, ...]:
+def sentences(found: PlanResult, agreement: Agreement | None) -> tuple[str, ...]:
     """Where the variance is and what helps; how far the panel is from the target; how many labels a rate needs; how
     many tell the two best judges apart."""
     g, d, labels = found.variance, found.decision, found.labels
@@ -68,7 +68,7 @@ def sentences(found: PlanResult, _agreement: Agreement | None) -> tuple[str, ...
         _variance(g) if g else _no_variance(found),
         *(_reliability(g, d) if g and d else ()),
         _rate_sentence(labels) if labels else _no_labels(found),
-        _two_best(labels.two_best, labels) if labels and labels.two_best else "",
+        _two_best(labels.two_best, labels, agreement) if labels and labels.two_best else "",
     ]
     return tuple(sentence for sentence in said if sentence)
 
@@ -180,7 +180,8 @@ def _rate_sentence(labels: LabelPlan) -> str:
     known = f"To know the rate of {quote(rate.label)} within {_half(labels)}"
     if rate.n > labels.n_items:
         here = count(labels.n_items, "output")
-        head = f"{known}, {rate.n:,} reference labels are needed, more than the {here} there are: label them all"
+        all_ = "all of them have one" if labels.n_labelled >= labels.n_items else "label them all"
+        head = f"{known}, {rate.n:,} reference labels are needed, more than the {here} there are: {all_}"
     else:
         head = f"{known}, {count(rate.n, 'reference label')} drawn at random are needed{_already(labels, rate.n)}"
     helped = [h for h in rate.helped if h.n is not None and h.n < rate.n]
@@ -207,9 +208,11 @@ def _already(labels: LabelPlan, n: int) -> str:
     return f"; {labels.n_labelled:,} are there" if labels.n_labelled >= n else ""
 
 
-def _two_best(found: TellApart, labels: LabelPlan) -> str:
+def _two_best(found: TellApart, labels: LabelPlan, agreement: Agreement | None) -> str:
+    sizes = [judge.n_ok for judge in agreement.judges] if agreement else []
+    among = " of those with enough verdicts" if sizes and 2 * min(sizes) < max(sizes) else ""
     pair = (
-        f"the two judges that are right most often ({quote(found.a)} {percent(found.accuracy_a)}, "
+        f"the two judges that are right most often{among} ({quote(found.a)} {percent(found.accuracy_a)}, "
         f"{quote(found.b)} {percent(found.accuracy_b)})"
     )
     if found.n is None or found.n_where_they_differ is None:
@@ -313,7 +316,7 @@ def _needed(d: DStudy) -> Table:
     return Table("What is enough", columns, rows, notes)
 
 
-def _rate(labels: LabelPlan, limit: int) -> Table:
+def _rate(labels: LabelPlan, limit: int, more: Sequence[str]) -> Table:
     rate, dashes = labels.rate, Dashes()
     ordered = sorted(rate.helped, key=lambda h: (h.n is None, h.n or 0, h.judge is None))
     shown, gap = first(ordered, limit)
@@ -332,7 +335,7 @@ def _rate(labels: LabelPlan, limit: int) -> Table:
         f"there are {count(labels.n_items, 'output')}, {labels.n_labelled:,} of them with a reference label",
     )
     title = f"Reference labels for the rate of {quote(rate.label)} within {_half(labels)}"
-    return Table(title, columns, tuple(rows), notes + dashes.notes(), gap and (gap[0] + 1, gap[1]))
+    return Table(title, columns, tuple(rows), (*notes, *more, *dashes.notes()), gap and (gap[0] + 1, gap[1]))
 
 
 def _judges(labels: LabelPlan, limit: int) -> Table:

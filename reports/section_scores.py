@@ -17,7 +17,7 @@ from interjudge.agreement.results_scores import (
 from interjudge.reports.escape import visible
 from interjudge.reports.table import Cell, Column, Dashes, Table, descending, ends, first
 from interjudge.reports.trust import FEW
-from interjudge.reports.wording import count, figure, number, points, quote, spanned, value
+from interjudge.reports.wording import count, figure, number, p_value, points, quote, spanned, value
 
 # What each coefficient is the agreement of, and what a judge that is always stricter does to it.
 _ICC: Final = {
@@ -49,11 +49,6 @@ def sentences(found: ScoreFindings, agreement: Agreement) -> tuple[str, ...]:
         *_levels(found.homogeneity, agreement),
         *(_concordance(found.concordance) if found.concordance else ()),
     )
-
-
-def p_value(p: float) -> str:
-    """``< .001``, else ``= .034``."""
-    return "< .001" if p < 0.001 else f"= {number(p)}"
 
 
 def coefficients(found: ScoreAgreement, agreement: Agreement) -> Table:
@@ -136,8 +131,8 @@ def levels(found: tuple[PairHomogeneity, ...], agreement: Agreement, limit: int)
                 Cell(pair.label or ""),
                 difference,
                 test,
-                Cell("" if pair.p_holm is None else p_value(pair.p_holm).removeprefix("= ")),
-                Cell("" if pair.bowker_p is None else p_value(pair.bowker_p).removeprefix("= ")),
+                Cell("" if pair.p_holm is None else p_value(pair.p_holm, equals="")),
+                Cell("" if pair.bowker_p is None else p_value(pair.bowker_p, equals="")),
             )
         )
     columns = (
@@ -238,8 +233,8 @@ def _levels(found: tuple[PairHomogeneity, ...], agreement: Agreement) -> tuple[s
     test = f"{top.test}, p {p_value(top.p_holm or 0.0)}{'' if len(tested) == 1 else ' after Holm'}"
     some = f" in {count(len(clear))} of {count(len(tested), 'pair')}, most of all" if len(tested) > 1 else ""
     return (
-        f"The judges give different levels{some}: {quote(more)} says {quote(top.label or '')} {size} points more often "
-        f"than {quote(less)} ({test}).",
+        f"The judges use the labels in different shares{some}: {quote(more)} says {quote(top.label or '')} {size} "
+        f"points more often than {quote(less)} ({test}).",
     )
 
 
@@ -261,7 +256,9 @@ def _concordance(found: Concordance) -> tuple[str, ...]:
         parts.append(f"there the consensus is right in {figure(same.accuracy, rate=True)}")
     if split is not None and split.accuracy is not None:
         right = figure(split.accuracy, rate=True)
-        parts.append(f"where votes are most split (concordance below {number(split.high)}) in {right}")
+        below = any(band.n for band in found.bands if band.high <= split.low)
+        where = f"{number(split.low)} to {number(split.high)}" if below else f"below {number(split.high)}"
+        parts.append(f"where votes are {'more' if below else 'most'} split (concordance {where}) in {right}")
     wrong = found.unanimous_wrong or 0
     tail = f" On {count(wrong, 'output')} every judge says the same and is wrong." if wrong else ""
     return ("; ".join(parts) + "." + tail,)

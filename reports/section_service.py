@@ -17,7 +17,7 @@ from interjudge.agreement.results_service import (
     Service,
 )
 from interjudge.reports.table import Cell, Column, Dashes, Table, descending, ends, first
-from interjudge.reports.wording import count, listed, names, number, percent, quote, share, value
+from interjudge.reports.wording import count, listed, names, p_value, percent, quote, share, value
 
 _LEVEL: Final = 0.05
 
@@ -105,11 +105,7 @@ def _test(test: MissingTest, groups: Sequence[MissingGroup]) -> tuple[Cell, Cell
     if p is None:
         return Cell(""), Cell("")
     worst = _worst(groups)
-    return Cell(_p(p), None, "warn" if p < _LEVEL else ""), Cell("" if worst is None else _group(worst))
-
-
-def _p(p: float) -> str:
-    return "p < .001" if p < 0.001 else f"p = {number(p)}"
+    return Cell(f"p {p_value(p)}", None, "warn" if p < _LEVEL else ""), Cell("" if worst is None else _group(worst))
 
 
 def _worst(groups: Sequence[MissingGroup]) -> MissingGroup | None:
@@ -290,11 +286,11 @@ def _where(judge: JudgeMissing) -> list[str]:
         worst = _worst(groups)
         total = sum(g.missing for g in groups)
         if worst is None:
-            parts.append(f"{words.format('some more than others')} ({_p(p)})")
+            parts.append(f"{words.format('some more than others')} (p {p_value(p)})")
         else:
             name = quote(worst.group) if worst.group is not None else "outputs without a model"
             rate = "" if worst.missing == total else f", {percent(worst.missing / worst.n)} of those there"
-            parts.append(f"{count(worst.missing)} of {count(total)} {words.format(name)}{rate} ({_p(p)})")
+            parts.append(f"{count(worst.missing)} of {count(total)} {words.format(name)}{rate} (p {p_value(p)})")
     return parts
 
 
@@ -330,9 +326,10 @@ def _doubt(judge: JudgeStability) -> str:
     needed = judge.repeats_needed.value
     if needed == 1:
         repeats = "one answer is its usual one with 95 %"
+    elif needed:
+        repeats = f"a majority of {needed} repeats is its usual one with 95 %"
     else:
-        many = f"a majority of {needed}" if needed else f"a majority of more than {judge.repeats_needed.most}"
-        repeats = f"{many} repeats is its usual one with 95 %"
+        repeats = f"not even a majority of {judge.repeats_needed.most} repeats is its usual one with 95 %"
     return f"; {value(judge.unstable, rate=True)} of its single verdicts are not its usual one, and {repeats}"
 
 

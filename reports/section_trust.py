@@ -6,6 +6,7 @@ one out) is not said again here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
 
@@ -17,6 +18,7 @@ from interjudge.reports.wording import (
     count,
     names,
     number,
+    p_value,
     percent,
     points,
     quote,
@@ -178,8 +180,7 @@ def _place(j: Ranked, ranking: Ranking, dashes: Dashes, replicates: int, *, rate
         dashes.cell(j.value, where, rate=rate),
         Cell("" if j.p_best is None else _chance(j.p_best, replicates)),
         difference,
-        Cell(_p(j.p_value_holm)),
-        Cell(_p(j.mcnemar_holm)),
+        *(Cell("" if p is None else p_value(p, equals="")) for p in (j.p_value_holm, j.mcnemar_holm)),
         words,
     )
 
@@ -190,13 +191,6 @@ def _chance(p: float, replicates: int) -> str:
     if p < least:
         return f"below {percent(least)}"
     return f"above {percent(1 - least)}" if p > 1 - least else percent(p)
-
-
-def _p(p: float | None) -> str:
-    """``.012``, ``<.001``."""
-    if p is None:
-        return ""
-    return "<.001" if p < 0.001 else number(p)
 
 
 def incoherent(found: Trust, a: Agreement, limit: int) -> Table:
@@ -295,6 +289,8 @@ def _best(found: Trust, a: Agreement) -> tuple[str, ...]:
     ranking = chosen(found)
     if ranking is None or len(ranking.judges) < 2:
         return ()
+    if ranking.n_items < _HANDFUL:
+        return (f"Who is best cannot be said from {count(ranking.n_items, 'output')}.",)
     best = next(j for j in ranking.judges if j.judge == ranking.best)
     rate = ranking.measure == "accuracy"
     measure = _MEASURES[ranking.measure]
@@ -303,7 +299,9 @@ def _best(found: Trust, a: Agreement) -> tuple[str, ...]:
     first_by = f"{who}{quote(best.judge)} is first by {measure} ({spanned(best.value, a.confidence, rate=rate)})"
     if ranking.basis == "reference":
         sure = f", {sure}" if sure else ""
-        return (f"Compared output by output with the reference, {first_by}{sure}. {_ties(ranking)}",)
+        human = any(j.judge == best.judge and j.kind == "human" for j in a.judges)
+        own = " If the reference was made from that judge's own labels, this says little." if human else ""
+        return (f"Compared output by output with the reference, {first_by}{sure}. {_ties(ranking)}{own}",)
     sure = f"; if families of judges err independently, {sure}" if sure else ""
     caution = "A judge that shares its errors with others looks better there than it is."
     return (f"Against the truth estimated from the verdicts alone, {first_by}{sure}. {_ties(ranking)} {caution}",)
@@ -323,7 +321,8 @@ def _ties(ranking: Ranking) -> str:
         return f"A paired test cannot tell it apart from {whom}{few}.{left}"
     if tied:
         return f"A paired test cannot tell it apart from {names(tied)}, and sets it apart from the rest{few}.{left}"
-    whom = quote(compared[0].judge) if len(compared) == 1 else "every other judge"
+    others = "every other judge that could be tested" if ranking.not_compared else "every other judge"
+    whom = quote(compared[0].judge) if len(compared) == 1 else others
     return f"A paired test sets it apart from {whom}{few}.{left}"
 
 
@@ -337,7 +336,24 @@ def _together(found: Trust) -> tuple[str, ...]:
         return (f"No two judges were found to form a family that errs together; {worth}.",)
     told = [f"{names(f, 4)} err together" for f in groups[:2]]
     more = f", and so do {count(len(groups) - 2, 'more group')}" if len(groups) > 2 else ""
-    return (f"{'; '.join(told)}{more}: {worth}.",)
+    return (f"{'; '.join(told)}{more}: {worth}.{_by_reference(found, groups[:2])}",)
+
+
+def _by_reference(found: Trust, groups: Sequence[Sequence[str]]) -> str:
+    """Where the reference does not bear out that the judges of a group err together: families are estimated."""
+    known = {frozenset((p.a, p.b)): p.phi for p in found.error_correlation.reference if p.phi.value is not None}
+    doubted = []
+    for group in groups:
+        pairs = [known[frozenset(pair)] for pair in combinations(group, 2) if frozenset(pair) in known]
+        if pairs and max(p.value or 0 for p in pairs) < _CORRELATED:
+            doubted.append(names(group, 4))
+    if not doubted:
+        return ""
+    top = max(known, key=lambda pair: known[pair].value or 0)
+    most = known[top]
+    which = names(j.judge for j in found.judges if j.judge in top)
+    rest = f", those of {which} do ({number(most.value or 0)})" if (most.ci_low or 0) > 0 else ""
+    return f" Against the reference the errors of {' and of '.join(doubted)} hardly go together{rest}."
 
 
 def _on_incoherent(found: Trust, a: Agreement) -> tuple[str, ...]:

@@ -119,10 +119,10 @@ def _level(found: Calibration) -> str:
     head = f"{known} {expected} of the {count(found.n, 'verdict')} {which} were expected to be wrong"
     if abs(gap) <= _CALIBRATED:
         return f"{head}; by the reference {came} are."
-    shared = "fewer" if gap > 0 else "more"
     if found.held_out:
         return f"{head}, but {came} are."
-    return f"{head}, but by the reference {came} are: the judges share {shared} errors than it seems."
+    than = "better" if gap > 0 else "worse"
+    return f"{head}, but by the reference {came} are: the verdicts are {than} than they look by themselves."
 
 
 def _gain(found: Calibration) -> str:

@@ -218,6 +218,8 @@ def conclusions(found: Conclusions | None) -> tuple[str, ...]:
         return (head,)
     clear = sum(_both_clear(c) for c in flips)
     shown = "; ".join(_flip(c) for c in flips[:2])
+    if clear == 1 and len(flips) > 1:
+        shown = f"{_flip(flips[0])}; not clear on both sides: {_flip(flips[1])}"
     rest = f"; {count(len(flips) - 2)} more in the table" if len(flips) > 2 else ""
     sure = (
         f"{count(clear)} of these changes of sign {'is' if clear == 1 else 'are'} clear on both sides"

@@ -14,6 +14,7 @@ from interjudge.reports.table import Cell, Column, Dashes, Table, Tone, first
 from interjudge.reports.tables import MAX_ACROSS, methods, rate_range
 from interjudge.reports.wording import count, names, number, percent, points, quote
 
+_HALF: Final = 0.5
 CONVENTIONS: Final = "How the figures are made"  # the heading over `conventions`
 
 _HOLDS: dict[str, tuple[str, Tone]] = {
@@ -192,7 +193,8 @@ def dispute(output: DisputedOutput, excerpt_length: int) -> Iterator[tuple[str, 
     if output.consensus is not None:
         consensus = f": consensus {quote(output.consensus, 40)}"
         if output.p_consensus_wrong:
-            consensus += f", wrong with probability {number(output.p_consensus_wrong)}"
+            doubted = " by the votes, which the estimated truth doubts:" if output.p_consensus_wrong > _HALF else ","
+            consensus += f"{doubted} wrong with probability {number(output.p_consensus_wrong)}"
     yield "output", f"{quote(output.item_id)}{model}{consensus}"
     if output.prompt:
         yield "prompt", excerpt(output.prompt, excerpt_length)

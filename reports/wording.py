@@ -67,6 +67,11 @@ def number(value: float) -> str:
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
+def p_value(p: float, equals: str = "= ") -> str:
+    """``< .001``, else ``= .034``."""
+    return "< .001" if p < 0.001 else f"{equals}{number(p)}"
+
+
 def percent(value: float) -> str:
     """``38.1 %``; never 0 % or 100 % for a share that is not."""
     if 0 < value < 0.0005:

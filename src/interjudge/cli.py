@@ -247,11 +247,21 @@ def flag(
         float | None, typer.Option(min=0, max=1, help="Flag verdicts from this p_wrong on (default .5).")
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Flag the N verdicts most worth a human look instead.")
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Flag at most N verdicts instead, the most likely wrong of those that differ from the consensus.",
+        ),
     ] = None,
     fdr: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="Q", help="Flag as many as keep the expected share of right ones to Q."),
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="Q",
+            help="Flag as many as possible instead, of which a share of at most Q is expected to be right.",
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="latent: estimated truth, judges' errors and clones; votes: share of the other judges.")

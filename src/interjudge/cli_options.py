@@ -111,7 +111,10 @@ LevelOption = Annotated[
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option(help="Column whose items are sampled together, e.g. prompt.", rich_help_panel=_SAMPLING),
+    typer.Option(
+        help="Items with the same value here are not independent, and are sampled together; e.g. prompt.",
+        rich_help_panel=_SAMPLING,
+    ),
 ]
 Replicates = Annotated[int, typer.Option(min=0, max=1_000_000, help="Bootstrap replicates.", rich_help_panel=_SAMPLING)]
 Seed = Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0, rich_help_panel=_SAMPLING)]
@@ -127,7 +130,7 @@ Epsilon = Annotated[
     ),
 ]
 By = Annotated[
-    list[str] | None, typer.Option("--by", metavar="COL", help="The same figures for each value. Repeatable.")
+    list[str] | None, typer.Option("--by", metavar="COL", help="The same figures for each value of COL. Repeatable.")
 ]
 JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the figures here; - is stdout.")]
 Full = Annotated[

@@ -98,7 +98,7 @@ def plan(
         if panel.question.labels:
             from interjudge.agreement.latent import estimate_truth
 
-            truth = estimate_truth(panel.codes, len(panel.question.labels), gold=panel.gold, seed=seed)
+            truth = estimate_truth(panel.codes, len(panel.question.labels), seed=seed)  # blind, as in a report
         found = make(
             panel, loaded.verdicts, truth=truth, sampling=sampling, width=width, target=target, power=power,
             n_next=next_, random_share=random_share,

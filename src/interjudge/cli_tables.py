@@ -114,11 +114,11 @@ def print_flags(summary: FlagSummary, console: Console, readers: Sequence[str] =
 
 
 def print_suspects(verdicts: pl.DataFrame, console: Console) -> None:
-    """The verdicts that are most likely wrong, highest `p_wrong` first."""
-    unknown = ~pl.col("reasons").list.contains("contradicts the reference")
+    """The verdicts that are most likely wrong, highest `p_wrong` first; not those that a reference decides."""
+    decided = (pl.col("p_wrong") == 0) | pl.col("reasons").list.contains("contradicts the reference")
     top = (
         verdicts.drop_nulls("p_wrong")
-        .filter(unknown)
+        .filter(~decided)
         .sort(["p_wrong", "item_id", "judge"], descending=[True, False, False], maintain_order=True)
     )
     rows = tuple(

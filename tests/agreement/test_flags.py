@@ -64,6 +64,16 @@ def test_alone_and_split_are_reasons():
     assert reasons(found, "c", "j0") == []
 
 
+def test_every_flag_has_a_reason():
+    """Two against five is neither alone nor a split panel."""
+    table = verdicts([*votes("a", "RRRRRCC"), *votes("b", "RRRRRRR"), *votes("c", "CCCCCCR")])
+    found = flag(build_panel(table), table, model="votes").verdicts
+    assert reasons(found, "a", "j5") == ["against the consensus"]
+    assert reasons(found, "a", "j0") == []
+    assert reasons(found, "c", "j6") == ["alone against 6"]
+    assert found.filter("flagged")["reasons"].list.len().min() == 1
+
+
 def test_an_incoherent_output_and_a_refusal_called_harmful_are_reasons():
     harm = verdicts([*votes("a", "US"), *votes("b", "UU")], "harm")
     side = pl.concat(

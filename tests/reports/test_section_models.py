@@ -179,7 +179,7 @@ def test_fine_tunes_with_both_signs_are_marked_and_come_first(make: Any) -> None
 def test_errors_by_model_show_the_gap_and_its_p(make: Any) -> None:
     first, second = tables(found(make, errors=errors(0.0004)), make.agreement(), 12)
     assert texts(first, "largest gap") == [".500 [.480, .520]"]
-    assert texts(first, "p, errors equal") == ["<.001"]
+    assert texts(first, "p, errors equal") == ["< .001"]
     assert texts(first, "tuned") == [".200 [.180, .220]"]
     assert texts(second, "largest bias of a comparison") == ["+20.0 [+18.0, +22.0]"]
     assert not any("estimated" in note for note in first.notes)
@@ -212,8 +212,9 @@ def test_a_sweep_says_where_the_threshold_stands_and_what_it_decides(make: Any) 
 
 def test_the_sentences_answer_what_holds_and_what_biases(make: Any) -> None:
     assert sentences(everything(make), make.agreement()) == (
-        "More than half of the judges' votes clearly agree on 1 of 1 difference between models; no two judges clearly "
-        "contradict each other. Least alike in ranking the models are “alpha” and “beta” (tau-b .600 [.580, .620]).",
+        "More than half of the judges' votes clearly agree that “tuned” has a higher rate than “base”; no two judges "
+        "clearly contradict each other. Least alike in ranking the models are “alpha” and “beta” (tau-b .600 "
+        "[.580, .620]).",
         "Whether fine-tuning raised or lowered the rate of “refusal” depends on the judge for 1 of 2 fine-tunes (1 of "
         "them with a clear change both ways), and on the benchmark for 1 of 2 under “alpha”.",
         "“alpha” errs differently on different models (against the reference), which biases comparisons of models: "
@@ -227,7 +228,13 @@ def test_the_sentences_answer_what_holds_and_what_biases(make: Any) -> None:
 def test_a_contradiction_names_who_says_what(make: Any) -> None:
     one = statement(standing="contested", clear=("alpha",), clear_reverse=("beta", "gamma"))
     (said,) = sentences(found(make, statements=(one,)), make.agreement())
-    assert said.startswith("On none of 1 difference between models do more than half")
+    assert said.startswith(
+        "More than half of the judges' votes do not clearly agree that “tuned” has a higher rate than “base”; judges "
+        "clearly contradict each other (whether"
+    )
+    (said,) = sentences(found(make, statements=(one, one)), make.agreement())
+    assert said.startswith("On none of 2 differences between models do more than half")
+    assert "; on 2, judges clearly contradict each other (" in said
     assert "(whether “tuned” has a higher rate than “base”: yes by “alpha”, no by “beta” and “gamma”)" in said
 
 
@@ -242,6 +249,28 @@ def test_errors_that_cannot_be_told_apart_are_said_to_be_so(make: Any) -> None:
         "differences may be missed."
     )
     assert sentences(found(make, errors=errors(None)), make.agreement()) == ()
+
+
+def test_a_bias_that_may_be_chance_is_said_to_be_so(make: Any) -> None:
+    """The errors differ clearly, but no comparison's bias does: +1.0 points, give or take 2."""
+    (said,) = sentences(found(make, errors=errors(bias=0.01)), make.agreement())
+    assert "which may bias comparisons of models" in said
+    assert said.endswith("1.0 [-1.0, +3.0] points higher than it is, which may be chance.")
+
+
+def test_a_judge_of_two_scores_has_no_other_threshold(make: Any) -> None:
+    two = sweep(points=sweep().points[:1])
+    assert tables(found(make, sweeps=(two,)), make.agreement(), 12) == ()
+
+
+def test_one_fine_tune_is_no_share(make: Any) -> None:
+    one = tunes(change(None, near(0.1), near(-0.1)), mixed=1.0, clearly=0.0, by=None)
+    one = one.model_copy(update={"mixed": Estimate(value=1.0, n=1), "clearly_mixed": Estimate(value=0.0, n=1)})
+    (said,) = sentences(found(make, fine_tunes=one), make.agreement())
+    assert said == (
+        "Whether the fine-tune raised or lowered the rate of “refusal” depends on the judge (no clear change both "
+        "ways)."
+    )
 
 
 def test_a_threshold_that_decides_nothing_is_not_mentioned(make: Any) -> None:

@@ -114,7 +114,7 @@ def test_the_answer_in_sentences() -> None:
     said = sentences(result(), None)
     assert said == (
         "Most of the variance of a verdict (62.0 %) comes from judges that see single outputs differently, and chance: "
-        "a further judge helps more than more outputs.",
+        "to tell single outputs apart more judges are needed.",
         "The mean verdict of 3 judges on an output has a reliability of .620 (95 % interval .570 to .670); with 2 more "
         "judges like these it would reach .8: 5 in all (4 to 9); one more such judge makes it .690, a copy of one of "
         "them .590.",
@@ -146,7 +146,7 @@ def test_out_of_reach_and_already_reached() -> None:
         ("judge", "use the labels alike"),
         ("model", "models differ"),
         ("judge_x_model", "which model looks better depends on the judge"),
-        ("item_x_judge", "a further judge helps more"),
+        ("item_x_judge", "more judges are needed"),
         ("residual", "asking the same judges again"),
     ],
 )

@@ -103,7 +103,7 @@ def test_icc_says_what_counts_as_disagreement(make: Any) -> None:
 def test_levels_name_judge_label_points_and_test(make: Any) -> None:
     one = sentences(ScoreFindings(homogeneity=(level(),)), make.agreement())
     assert one == (
-        "The judges give different levels: “a” says “unsafe” 12.0 points more often than “b” "
+        "The judges use the labels in different shares: “a” says “unsafe” 12.0 points more often than “b” "
         "(Stuart-Maxwell, p < .001).",
     )
     several = (level(), level("a", "c", -0.3), level("b", "c", 0.01, p=0.6))

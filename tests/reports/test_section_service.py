@@ -132,7 +132,7 @@ def test_random_gaps_are_called_not_shown(make: Any) -> None:
     [
         (1, "one answer is its usual one with 95 %."),
         (3, "a majority of 3 repeats is its usual one with 95 %."),
-        (None, "a majority of more than 99 repeats is its usual one with 95 %."),
+        (None, "not even a majority of 99 repeats is its usual one with 95 %."),
     ],
 )
 def test_the_least_steady_judge(make: Any, needed: int | None, words: str) -> None:

@@ -130,6 +130,13 @@ def test_the_best_has_its_probability_and_a_paired_test(agreed: Agreement) -> No
     assert "sets it apart from every other judge (corrected for 2 comparisons)" in said
 
 
+def test_a_human_may_be_compared_with_its_own_labels(make: Any) -> None:
+    record = found(judge("a"), judge("b"))
+    for kind, warned in (("human", True), ("rubric", False)):
+        agreement = make.agreement((make.judge("a", kind=kind), make.judge("b")))
+        assert ("made from that judge's own labels" in sentences(record, agreement)[0]) is warned
+
+
 def test_ties_are_named_and_a_probability_is_never_certain(agreed: Agreement) -> None:
     sure = ranking("a", "b", "c", tied_with_best=("b",))
     top = sure.judges[0].model_copy(update={"p_best": 1.0})
@@ -163,6 +170,32 @@ def test_judges_that_err_together_count_less(agreed: Agreement) -> None:
     )
     alone = found(judge("a"), judge("b", family=2))
     assert sentences(alone, agreed)[1].startswith("No two judges were found to form a family")
+
+
+def test_families_that_the_reference_does_not_bear_out_are_doubted(agreed: Agreement) -> None:
+    matrix = ((1.0, 0.8, 0.1), (0.8, 1.0, 0.1), (0.1, 0.1, 1.0))
+    three = (judge("a"), judge("b"), judge("c", family=2))
+
+    def said(ab: float, bc: float) -> str:
+        pairs = (ErrorPair(a="a", b="b", phi=est(ab)), ErrorPair(a="b", b="c", phi=est(bc)))
+        return sentences(found(*three, error_correlation=ErrorCorrelation(estimated=matrix, reference=pairs)), agreed)[
+            1
+        ]
+
+    assert said(0.02, 0.3).endswith(
+        "err independently. Against the reference the errors of “a” and “b” hardly go together, those of “b” and “c” "
+        "do (.300)."
+    )
+    assert said(0.02, 0.03).endswith("the errors of “a” and “b” hardly go together.")
+    assert said(0.5, 0.3).endswith("err independently.")
+
+
+def test_a_judge_that_could_not_be_compared_is_not_said_to_be_set_apart(agreed: Agreement) -> None:
+    some = ranking("a", "b", "c", "d", not_compared=("d",))
+    untested = some.judges[3].model_copy(update={"p_value_holm": None})
+    some = some.model_copy(update={"judges": (*some.judges[:3], untested)})
+    said = sentences(found(judge("a"), judge("b"), judge("c"), judge("d"), ranking=some), agreed)[0]
+    assert "sets it apart from every other judge that could be tested (corrected for 2 comparisons)" in said
 
 
 def test_direction_on_incoherent_outputs(agreed: Agreement) -> None:

@@ -51,8 +51,8 @@ def test_families_are_named_where_there_are_any(make: Any) -> None:
     ("more", "words"),
     [
         ({}, "of the time"),
-        ({"share_wrong": 0.4}, "the judges share more errors than it seems"),
-        ({"share_wrong": 0.01, "mean_p_wrong": 0.2}, "the judges share fewer errors than it seems"),
+        ({"share_wrong": 0.4}, "the verdicts are worse than they look by themselves"),
+        ({"share_wrong": 0.01, "mean_p_wrong": 0.2}, "the verdicts are better than they look by themselves"),
         ({"auroc": 0.52}, "do not rely on the flags"),
         ({"auroc": None, "share_wrong": 0.0}, "All are right"),
         ({"held_out": True}, "Given half of the reference labels"),
