@@ -51,14 +51,14 @@ class Replicated:
 
 def sensitivity(m: Margins, positive: int) -> Floats:
     """Share of what is truly positive that the judge calls so."""
-    return ratio(m.right[..., positive], m.true[..., positive], ZERO)
+    return np.clip(ratio(m.right[..., positive], m.true[..., positive], ZERO), 0, 1)  # sums of parts round
 
 
 def specificity(m: Margins, positive: int) -> Floats:
     """Share of the rest that the judge calls anything else."""
     true, said = m.true[..., positive], m.said[..., positive]
     rest = m.n - true
-    return ratio(rest - (said - m.right[..., positive]), rest, ZERO)
+    return np.clip(ratio(rest - (said - m.right[..., positive]), rest, ZERO), 0, 1)
 
 
 def youden_j(m: Margins, positive: int) -> Floats:

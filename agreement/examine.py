@@ -25,7 +25,7 @@ from interjudge.agreement.results_question import QuestionResult
 from interjudge.agreement.sampling import Sampling
 from interjudge.agreement.service import service
 from interjudge.agreement.stability import stability
-from interjudge.agreement.worth import panel_worth
+from interjudge.agreement.worth import has_choice, panel_worth
 
 N_DISPUTED: Final = 20
 # Item columns that the statistics know what to do with, where there are any.
@@ -104,7 +104,7 @@ def examine(
         found = flag(blind, verdicts, seed=sampling.seed, evidence=evidence, reference=panel.gold)
     truth = None if found is None else found.truth
     several = len(panel.judges) > 1
-    worth = panel_worth(panel.names, truth) if truth is not None and several else None
+    worth = panel_worth(panel.names, truth) if truth is not None and several and has_choice(panel.codes) else None
     incoherent, refusal = _side(found, "incoherent"), _side(found, "refusal")
     prompts = texts.prompts(panel)
     result = QuestionResult(

@@ -24,7 +24,7 @@ from interjudge.agreement.results_scores import ScoreFindings
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED
 from interjudge.agreement.sampling import MAX_PAIRED_JUDGES, Sampling
 from interjudge.agreement.score_agreement import score_agreement
-from interjudge.agreement.worth import panel_worth
+from interjudge.agreement.worth import has_choice, panel_worth
 from interjudge.datasets.schema import STATUSES
 from interjudge.errors import InputError
 
@@ -91,7 +91,7 @@ def _scores(panel: Panel, sampling: Sampling) -> ScoreFindings | None:
 
 def _worth(panel: Panel, sampling: Sampling) -> PanelWorth | None:
     """None for scores, and for one judge: it errs with nobody."""
-    if panel.scores is not None or len(panel.judges) < 2 or not panel.question.labels or not panel.n_items:
+    if panel.scores is not None or len(panel.judges) < 2 or not has_choice(panel.codes):
         return None
     found = error_dependence(panel.codes, len(panel.question.labels), seed=sampling.seed)
     return panel_worth(panel.names, found)

@@ -240,6 +240,7 @@ def _question(
         raise InputError(
             f"--labels {','.join(labels)}: no verdict has one of these", found=choices(natural_order(targets))
         )
+    _refuse_misspelt(labels, targets, maps)
     if scores_only and thresholds and not labels:
         labels, positive = ("low", "high"), positive or "high"
     names = tuple(dict.fromkeys(labels)) or (() if scores_only else default_labels(construct, targets))
@@ -264,6 +265,22 @@ def _question(
         rules=tuple(maps),
         thresholds=dict(thresholds),
     )
+
+
+def _refuse_misspelt(labels: Sequence[str], targets: set[str], maps: Sequence[MapRule]) -> None:
+    """A label set that one of the maps leads out of, or that has a label spelt nearly as one the judges say."""
+    if not labels:
+        return
+    for rule in maps:
+        if rule.target is not None and rule.target not in labels:
+            raise InputError(
+                f"--map {rule} leads to no label of the question{did_you_mean(rule.target, labels)}",
+                expected=f"one of {choices(labels)}",
+            )
+    outside = sorted(targets - set(labels))
+    for label in labels:
+        if label not in targets and (meant := did_you_mean(label, outside)):
+            raise InputError(f"--labels: no verdict says {label!r}{meant}", found=choices(natural_order(targets)))
 
 
 def _about_scores(question: Question, rows: Rows) -> bool:

@@ -27,6 +27,17 @@ ALIASES: Final = {
     "ac2": "gwet_ac2",
     "agreement": "percent_agreement",
 }
+# What the names of coefficients begin with; a weighting may follow.
+_NAMES: Final = (
+    "krippendorff_alpha",
+    "percent_agreement",
+    "fleiss_kappa",
+    "conger_kappa",
+    "gwet_ac1",
+    "gwet_ac2",
+    "brennan_prediger",
+    "cohen_kappa_mean",
+)
 _FORM: Final = re.compile(r"^\s*([a-z_0-9]+?)(?:\.(ci_low|ci_high))?\s*(>=|<=|>|<)\s*(-?[0-9.]+(?:e-?[0-9]+)?)\s*$")
 
 
@@ -74,7 +85,11 @@ def parse_require(text: str) -> Requirement:
     match = _FORM.match(text)
     try:
         name, part, compare, bound = match.groups() if match else ("", None, "", "")
-        return Requirement(ALIASES.get(name, name), part or "value", compare, float(bound))
+        wanted = Requirement(ALIASES.get(name, name), part or "value", compare, float(bound))
     except ValueError:
         expected = "NAME>=NUMBER, e.g. alpha>=0.667 or gwet_ac1.ci_low>0.8"
         raise InputError("--require is not understood", found=text, expected=expected) from None
+    if not any(wanted.name.startswith(start) for start in _NAMES):
+        known = [*ALIASES, *_NAMES]
+        raise InputError(f"--require: no coefficient {name!r}{did_you_mean(name, known)}", expected=choices(known, 20))
+    return wanted

@@ -118,6 +118,12 @@ class Rows:
         score = self.table["score"].to_numpy()
         at = [j.name for j in self.judges].index(name)
         mine = (self.judge == at) & (self.status == _OK) & (self.label < 0) & ~np.isnan(score)
+        if not mine.any():
+            raise InputError(
+                f"--threshold {name} has nothing to decide",
+                found="verdicts with labels, or without scores",
+                expected="a judge that gives scores alone",
+            )
         code[mine] = np.where(score[mine] >= threshold, positive, 1 - positive)
 
     def scores(self) -> NDArray[np.float64]:

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interjudge.agreement.latent import Dependence, LatentTruth
 from interjudge.agreement.results import Family, PanelWorth
 
 MAX_CORRELATED: Final = 50  # a larger matrix is nobody's reading
+
+
+def has_choice(codes: NDArray[np.int16]) -> bool:
+    """Whether (N, J) verdicts use two labels at least: with one nobody is seen to err with anybody."""
+    said = codes[codes >= 0]
+    return bool(said.size and said.min() < said.max())
 
 
 def panel_worth(names: Sequence[str], found: LatentTruth | Dependence) -> PanelWorth:

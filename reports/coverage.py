@@ -88,7 +88,8 @@ def _missing(a: Agreement, asked: dict[str, int]) -> str:
     rest = f"; {count(len(judges) - 3, 'more judge')}" if len(judges) > 3 else ""
     others = len(a.judges) - len(judges)
     none = f"; the other {'judge has' if others == 1 else f'{others:,} judges have'} none" if others else ""
-    return f"{head} and none of them is counted as a label ({'; '.join(said)}{rest}{none})."
+    counted = "and is not counted as a label" if total == 1 else "and none of them is counted as a label"
+    return f"{head} {counted} ({'; '.join(said)}{rest}{none})."
 
 
 def _missing_by_model(a: Agreement, found: Conclusions | None) -> Iterator[str]:

@@ -318,15 +318,15 @@ def _standing(found: Conclusions, a: Agreement) -> str:
         return ""
     most = [s for s in found.statements if s.standing in ("all", "most")]
     contested = [s for s in found.statements if s.clear and s.clear_reverse]
-    whole = count(len(found.statements), "difference")
-    head = f"More than half of the judges' votes clearly agree on {count(len(most))} of {whole} between models"
+    whole = f"{count(len(found.statements), 'difference')} between models that any judge sees"
+    head = f"More than half of the judges' votes clearly agree on {count(len(most))} of {whole}"
     if len(found.statements) == 1:
         only = found.statements[0]
         they = "clearly agree" if most else "do not clearly agree"
         head = f"More than half of the judges' votes {they} that {quote(only.higher)} has a higher rate than "
         head += quote(only.lower)
     elif not most:
-        head = f"On none of {whole} between models do more than half of the judges' votes clearly agree"
+        head = f"On none of {whole} do more than half of the judges' votes clearly agree"
     if contested:
         top = contested[0]
         where = f"on {count(len(contested))}, " if len(found.statements) > 1 else ""

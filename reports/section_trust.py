@@ -50,7 +50,7 @@ def sentences(found: Trust | None, agreement: Agreement) -> tuple[str, ...]:
     """Who is best and how sure that is; who errs together; whose verdicts suffer on incoherent outputs."""
     if found is None or not agreement.n_verdicts:
         return ()
-    return (*_best(found, agreement), *_together(found), *_on_incoherent(found, agreement))
+    return (*_best(found, agreement), *together(found), *_on_incoherent(found, agreement))
 
 
 def chosen(found: Trust) -> Ranking | None:
@@ -326,7 +326,10 @@ def _ties(ranking: Ranking) -> str:
     return f"A paired test sets it apart from {whom}{few}.{left}"
 
 
-def _together(found: Trust) -> tuple[str, ...]:
+def together(found: Trust | None) -> tuple[str, ...]:
+    """Who errs together by the verdicts alone, and what the reference says of it where there is one."""
+    if found is None:
+        return ()
     n = len(found.judges)
     if n < 2:
         return ()
@@ -407,5 +410,5 @@ def _moved(j: JudgeTrust, part: IncoherentPart, found: Trust, a: Agreement) -> s
 def _more_often(e: Estimate) -> str:
     size = points(abs(e.value or 0)).lstrip("+")
     if size == "0.0":
-        return "as often"
+        return "neither more nor less often"
     return f"{size} points {'more' if (e.value or 0) > 0 else 'less'} often"

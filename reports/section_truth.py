@@ -7,7 +7,7 @@ from typing import Final
 from interjudge.agreement.results import Agreement, Calibration, FlagSummary, PanelWorth
 from interjudge.reports.table import Cell, Column, Table, ends
 from interjudge.reports.tables import MAX_ACROSS
-from interjudge.reports.wording import count, listed, names, number, percent
+from interjudge.reports.wording import count, names, number, percent
 
 _SAME_WORTH: Final = 0.9  # a panel worth at least this share of its judges has no families to speak of
 _CALIBRATED: Final = 0.05
@@ -66,13 +66,17 @@ def worth_sentences(a: Agreement) -> tuple[str, ...]:
     worth = a.worth
     if worth is None or len(a.judges) < 3:
         return ()
-    whole = f"These {count(len(a.judges))} judges are worth {worth.effective_judges:.1f} judges that err independently"
+    whole = (
+        f"By the verdicts alone these {count(len(a.judges))} judges are worth {worth.effective_judges:.1f} that err "
+        "independently"
+    )
     together = [family for family in worth.families if len(family.judges) > 1]
     if worth.effective_judges >= _SAME_WORTH * len(a.judges) or not together:
         return (f"{whole}.",)
     largest = sorted(together, key=lambda family: -len(family.judges))[:2]
-    said = listed([names(family.judges) for family in largest], "; so do")
-    return (f"{whole}: {said} err together.",)
+    first, *rest = [names(family.judges) for family in largest]
+    said = "; ".join([f"{first} err together", *(f"so do {second}" for second in rest)])
+    return (f"{whole}: {said}.",)
 
 
 def calibration_tables(flags: FlagSummary | None) -> tuple[Table, ...]:
@@ -142,6 +146,9 @@ def _gain(found: Calibration) -> str:
 def rule_in_words(flags: FlagSummary) -> str:
     """Which verdicts were flagged."""
     if flags.budget is not None:
+        few = count(flags.n_flagged, "verdict")
+        if flags.n_flagged < flags.budget:
+            return f"flagged: all {few} that differ from the consensus, fewer than the budget ({flags.model})"
         return f"flagged: the {count(flags.budget, 'verdict')} most likely wrong ({flags.model})"
     if flags.fdr is not None:
         return f"flagged: as many as keep the expected share of right ones to {percent(flags.fdr)} ({flags.model})"

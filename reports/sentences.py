@@ -47,7 +47,7 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
     found = (
         *_reliability(a),
         scope(a),
-        *worth_sentences(a),
+        *_families(question),
         *trust(a),
         *_best_by_estimate(question),
         *unevenness(a),
@@ -61,6 +61,14 @@ def opening(question: QuestionResult) -> tuple[str, ...]:
         *notes(a),
     )
     return tuple(sentence for sentence in found if sentence)
+
+
+def _families(question: QuestionResult) -> tuple[str, ...]:
+    """Who errs together, by the verdicts alone; beside a reference, with what it says of that."""
+    a = question.agreement
+    if a.question.reference is None or question.trust is None:
+        return worth_sentences(a)
+    return section_trust.together(question.trust) if len(a.judges) > 2 else ()
 
 
 def _best_by_estimate(question: QuestionResult) -> tuple[str, ...]:

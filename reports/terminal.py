@@ -41,11 +41,11 @@ def render_terminal(report: Report, console: Console, *, full: bool = True) -> N
     Without `full`, the sentences and the first tables alone: what a reader takes in without scrolling back.
     """
     _heading(report.title, console)
-    _bullets(report.summary, console)
+    print_bullets(report.summary, console)
     for question in report.questions:
         if len(report.questions) > 1:
             _heading(heading(question.agreement), console)
-            _bullets(opening(question), console)
+            print_bullets(opening(question), console)
         if not full:
             for table in agreement_tables(question.agreement, ROWS)[:_FIRST_TABLES]:
                 print_table(table, console, "in report.json")
@@ -65,7 +65,7 @@ def render_terminal(report: Report, console: Console, *, full: bool = True) -> N
 def _section(section: Section, console: Console) -> None:
     _heading(section.title.upper(), console)
     if section.sentences:
-        _bullets(section.sentences, console)
+        print_bullets(section.sentences, console)
     for table in section.tables:
         print_table(table, console, "in report.json")
 
@@ -74,7 +74,7 @@ def render_agreement(agreement: Agreement, console: Console) -> None:
     """What `interjudge agree` prints."""
     found = agreement.scores
     more = section_scores.sentences(found, agreement) if found else ()
-    _bullets((*agreement_sentences(agreement), *section_truth.worth_sentences(agreement), *more), console)
+    print_bullets((*agreement_sentences(agreement), *section_truth.worth_sentences(agreement), *more), console)
     for table in (
         *agreement_tables(agreement, ROWS),
         *section_truth.worth_tables(agreement, ROWS),
@@ -96,7 +96,8 @@ def _heading(text: str, console: Console) -> None:
     _lines(wrap(terminal(text), _width(console)), console, "bold")
 
 
-def _bullets(sentences: Iterable[str], console: Console) -> None:
+def print_bullets(sentences: Iterable[str], console: Console) -> None:
+    """Sentences, each with a bullet and its further lines indented."""
     console.print()
     for sentence in sentences:
         _hanging("• ", terminal(sentence), console)

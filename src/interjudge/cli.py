@@ -48,6 +48,9 @@ def main() -> None:
     except InterjudgeError as error:
         typer.echo(f"interjudge: {error}", err=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interjudge: stopped", err=True)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if os.environ.get("INTERJUDGE_DEBUG"):
             raise

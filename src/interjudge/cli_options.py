@@ -49,6 +49,7 @@ Reference = Annotated[
     typer.Option(
         "--reference",
         "-r",
+        "--gold",
         metavar="R",
         help="Labels taken as true: a judge, a column, or a file with item_id and gold.",
     ),

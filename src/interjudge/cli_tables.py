@@ -106,7 +106,10 @@ def print_flags(summary: FlagSummary, console: Console, readers: Sequence[str] =
         notes.append(f"read the responses for reasons: {names(readers)}")
     if summary.threshold is None and summary.n_not_ok:
         notes.append(f"{count(summary.n_not_ok, 'verdict')} that are not ok are listed, not counted as flagged")
-    print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, tuple(notes)), console)
+    if rows:
+        print_table(Table(title, (Column("reason", "left", name=True), Column("flagged")), rows, tuple(notes)), console)
+    else:
+        print_text(f"{title}; {'; '.join(notes)}", console)
     for sentence in calibration_sentences(summary):
         print_text(sentence, console)
     for table in calibration_tables(summary):
@@ -115,7 +118,8 @@ def print_flags(summary: FlagSummary, console: Console, readers: Sequence[str] =
 
 def print_suspects(verdicts: pl.DataFrame, console: Console) -> None:
     """The verdicts that are most likely wrong, highest `p_wrong` first; not those that a reference decides."""
-    decided = (pl.col("p_wrong") == 0) | pl.col("reasons").list.contains("contradicts the reference")
+    known = [pl.col("reasons").list.contains(reason) for reason in ("contradicts the reference", "no other judge")]
+    decided = pl.any_horizontal(pl.col("p_wrong") == 0, *known)
     top = (
         verdicts.drop_nulls("p_wrong")
         .filter(~decided)

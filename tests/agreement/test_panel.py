@@ -247,3 +247,32 @@ def test_gold_that_does_not_fit_is_noted():
     assert any("1 of the 2 items" in note for note in notes)
     assert any("1 labels of the reference belong to no item" in note for note in notes)
     assert any("1 labels of the reference are not among" in note for note in notes)
+
+
+def _two(labels: list[str]) -> pl.DataFrame:
+    """Two judges that say the same."""
+    return table(*((f"i{i}", judge, label) for i, label in enumerate(labels) for judge in ("a", "b")))
+
+
+def test_a_misspelt_label_set_is_refused_and_a_rare_label_is_not():
+    table = _two(["refusal", "compliance", "refusal"])
+    with pytest.raises(InputError, match=r"no verdict says 'complience' \(did you mean 'compliance'"):
+        build_panel(table, labels=("refusal", "complience"))
+    assert build_panel(table, labels=("compliance", "refusal", "partial")).question.labels[-1] == "partial"
+
+
+def test_a_map_that_leads_out_of_the_label_set_is_refused():
+    table = _two(["refusal", "compliance", "refusal"])
+    with pytest.raises(InputError, match="leads to no label of the question"):
+        build_panel(table, labels=("x", "y"), maps=[parse_map("refusal=x"), parse_map("compliance=z")])
+
+
+def test_a_threshold_for_a_judge_of_labels_is_refused():
+    with pytest.raises(InputError, match="has nothing to decide"):
+        build_panel(_two(["refusal", "compliance"]), thresholds={"a": 0.5})
+
+
+def test_a_label_that_only_a_later_repeat_gives_is_a_label_of_the_question():
+    first = _two(["x", "x"])
+    later = first.with_columns(repeat=pl.lit(1, pl.Int32), label=pl.lit("y"))
+    assert build_panel(pl.concat([first, later], how="vertical_relaxed")).question.labels == ("x", "y")

@@ -233,7 +233,7 @@ def test_a_contradiction_names_who_says_what(make: Any) -> None:
         "clearly contradict each other (whether"
     )
     (said,) = sentences(found(make, statements=(one, one)), make.agreement())
-    assert said.startswith("On none of 2 differences between models do more than half")
+    assert said.startswith("On none of 2 differences between models that any judge sees do more than half")
     assert "; on 2, judges clearly contradict each other (" in said
     assert "(whether “tuned” has a higher rate than “base”: yes by “alpha”, no by “beta” and “gamma”)" in said
 

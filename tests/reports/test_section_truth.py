@@ -35,10 +35,10 @@ def calibration(**more: Any) -> Calibration:
 def test_families_are_named_where_there_are_any(make: Any) -> None:
     three = tuple(make.judge(name) for name in ("a", "b", "c"))
     apart = make.agreement(three, worth=worth(2.9, ("a",), ("b",), ("c",)))
-    assert worth_sentences(apart) == ("These 3 judges are worth 2.9 judges that err independently.",)
+    assert worth_sentences(apart) == ("By the verdicts alone these 3 judges are worth 2.9 that err independently.",)
     together = make.agreement(three, worth=worth(2.0, ("a", "c"), ("b",)))
     assert worth_sentences(together) == (
-        "These 3 judges are worth 2.0 judges that err independently: “a” and “c” err together.",
+        "By the verdicts alone these 3 judges are worth 2.0 that err independently: “a” and “c” err together.",
     )
     assert [t.title for t in worth_tables(together, 12)] == [
         "The panel is worth 2.0 of its 3 judges",
