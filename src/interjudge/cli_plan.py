@@ -122,11 +122,9 @@ def _model_column(tables: Tables) -> tuple[str, ...]:
 
 def _print(found: PlanResult, items: pl.DataFrame, console: Console) -> None:
     from interjudge.reports.section_plan import next_table, sentences, tables
-    from interjudge.reports.terminal import ROWS, print_table, print_text
+    from interjudge.reports.terminal import ROWS, print_bullets, print_table
 
-    console.print()
-    for sentence in sentences(found, None):
-        print_text(f"• {sentence}", console)
+    print_bullets(sentences(found, None), console)
     for table in tables(found, None, ROWS):
         print_table(table, console, "with --json FILE")
     if items.height:
