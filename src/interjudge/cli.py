@@ -239,7 +239,7 @@ def flag(
     outputs: Annotated[
         str | None, typer.Option(metavar="FILE", help="The outputs: prompt, response, model, category join the flags.")
     ] = None,
-    reference: opt.Gold = None,
+    reference: opt.Reference = None,
     gold_column: opt.ReferenceColumn = None,
     construct: opt.Construct = None,
     labels: opt.Labels = None,

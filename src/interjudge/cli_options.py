@@ -54,16 +54,6 @@ Reference = Annotated[
         help="Labels taken as true: a judge, a column, or a file with item_id and gold.",
     ),
 ]
-Gold = Annotated[
-    str | None,
-    typer.Option(
-        "--reference",
-        "-r",
-        "--gold",
-        metavar="R",
-        help="Labels taken as true: a judge, a column, or a file with item_id and gold. They decide their items.",
-    ),
-]
 ReferenceColumn = Annotated[
     str | None,
     typer.Option("--gold-column", metavar="COL", help="The column of the reference file, if not 'gold'."),
