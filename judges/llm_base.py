@@ -104,7 +104,7 @@ class Provider(Protocol):
 
     @property
     def limits(self) -> str:
-        """Who counts the requests: judges with the same value share limits (address and key variable, never the key)."""
+        """Who counts the requests: judges with the same value share limits (address and key variable, no key)."""
 
     @property
     def identity(self) -> Mapping[str, object]:
