@@ -54,14 +54,15 @@ class MissingGroup(Result):
     by_status: dict[str, int]
 
 
-MissingHow = Literal["chi-square", "simulated"]
+MissingHow = Literal["chi-square", "simulated", "clustered"]
 
 
 class MissingTest(Result):
     """Whether the share of missing verdicts is the same in all groups: Pearson's chi-square.
 
-    `p_value` from the chi-square distribution, or ``simulated`` where counts are small; `p_adjusted` corrects
-    it for the number of judges (Holm 1979). Null where `undefined` says why.
+    `p_value` from the chi-square distribution, or ``simulated`` where counts are small, or ``clustered``: that of a
+    test that allows for dependence within sampling units, where that is larger. `p_adjusted` corrects it for the
+    number of judges (Holm 1979). Null where `undefined` says why.
     """
 
     p_value: float | None = None

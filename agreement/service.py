@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import special
+from scipy import sparse, special
 
 from interjudge.agreement.counts import Floats, count_block
 from interjudge.agreement.intervals import proportion, wilson_estimates
@@ -30,6 +30,7 @@ _LEAST_EXPECTED: Final = 5.0  # Cochran (1954): below this expected count the ch
 
 _OK: Final = CELL_STATUSES.index("ok")
 _NOT_COUNTED: Final = (CELL_STATUSES.index(NOT_ASKED), CELL_STATUSES.index(UNMAPPED))
+_SMEARED: Final = 1e-9  # of the largest eigenvalue; what is less is rounding
 _NOTHING: Final = "nothing is missing"
 _EVERYTHING: Final = "everything is missing"
 _ONE_GROUP: Final = "one group"
@@ -117,12 +118,16 @@ def _missing(panel: Panel, j: int, models: _Groups | None, others: _Others | Non
         by_model, table = _by_group(models, status, counted, panel, sampling)
         named = np.array([name is not None for name in models.names])
         model_test = independence(table[named], seed=sampling.seed)
+        model_test = _with_clusters(model_test, gone, np.where(counted, models.of, -1), named, panel)
     if n_gone:
         label_test = MissingTest(undefined="no other judge" if others is None else _ONE_GROUP)
     if n_gone and others is not None:
         labels = _Groups(panel.question.labels, others.majority(j))
         by_label, table = _by_group(labels, status, counted, panel, sampling)
         label_test = independence(table, seed=sampling.seed)
+        label_test = _with_clusters(
+            label_test, gone, np.where(counted, labels.of, -1), np.ones(len(labels.names), bool), panel
+        )
     return JudgeMissing(
         judge=panel.names[j],
         kind=panel.judges[j].kind,
@@ -192,6 +197,45 @@ def independence(table: Ints, *, seed: int = 0) -> MissingTest:
     as_large = _pearson(drawn.astype(np.float64), size, gone) >= statistic * (1 - 1e-9)
     p = float((1 + as_large.sum()) / (1 + SIMULATIONS))
     return MissingTest(p_value=p, statistic=statistic, how="simulated")
+
+
+def _with_clusters(
+    test: MissingTest, gone: NDArray[np.bool_], group: Ints, tested: NDArray[np.bool_], panel: Panel
+) -> MissingTest:
+    """The test with items that share a sampling unit taken together: the larger p of the plain and the robust one."""
+    if panel.clusters is None or test.p_value is None:
+        return test
+    some = (group >= 0) & tested[np.maximum(group, 0)]
+    p, statistic = robust_independence(gone[some], group[some], panel.clusters[some])
+    if p <= test.p_value:
+        return test
+    return MissingTest(p_value=p, statistic=statistic, how="clustered")
+
+
+def robust_independence(gone: NDArray[np.bool_], group: Ints, clusters: Ints) -> tuple[float, float]:
+    """(p, statistic) of equal shares of `gone` (n,) in all groups, robust to dependence within clusters.
+
+    The score test with a sandwich variance (Boos 1992; for a logistic model Rotnitzky and Jewell 1990): with
+    a_c the vector over groups of cluster c's sums of (gone - p), less each group's part of its whole sum,
+    s = sum a_c, V = C / (C - 1) sum a_c a_c', s' V^- s is chi-square with the rank of V.
+    """
+    _, column = np.unique(group, return_inverse=True)
+    _, row = np.unique(clusters, return_inverse=True)
+    n, size = int(row.max()) + 1, int(column.max()) + 1
+    off = gone - gone.mean()
+    sums = sparse.csr_array((off, (row, column)), shape=(n, size))
+    part = np.bincount(column, minlength=size) / column.size
+    whole = np.asarray(sums.sum(axis=1)).ravel()
+    s = np.asarray(sums.sum(axis=0)).ravel() - part * whole.sum()
+    cross = np.outer(np.asarray(sums.T @ whole).ravel(), part)
+    spread = (np.asarray((sums.T @ sums).toarray()) - cross - cross.T + np.outer(part, part) * (whole @ whole)) * (
+        n / max(n - 1, 1)
+    )
+    values, vectors = np.linalg.eigh(spread)
+    used = values > _SMEARED * max(float(values.max(initial=0.0)), 1e-300)
+    along = vectors[:, used].T @ s
+    statistic = float((along**2 / values[used]).sum())
+    return float(special.chdtrc(max(int(used.sum()), 1), statistic)), statistic
 
 
 def _pearson(gone: Floats, size: Ints, total: int) -> Floats:

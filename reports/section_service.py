@@ -93,9 +93,11 @@ def _tests(judges: Sequence[JudgeMissing], limit: int) -> Table:
         Column("most often where they say", "left", rank=1, name=True),
     )
     how = "simulated" if any("simulated" in (j.model_test.how, j.label_test.how) for j in some) else ""
+    clustered = any("clustered" in (j.model_test.how, j.label_test.how) for j in some)
+    units = ", allowing for dependence within sampling units" if clustered else ""
     notes = (
         "p: chance of shares this unequal if verdicts went missing at random (chi-square"
-        f"{', simulated where counts are small' if how else ''}; corrected for the number of judges)",
+        f"{', simulated where counts are small' if how else ''}{units}; corrected for the number of judges)",
     )
     return Table("Do verdicts go missing at random?", columns, rows, notes, gap)
 

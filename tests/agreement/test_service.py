@@ -18,7 +18,7 @@ from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Question, parse_map
 from interjudge.agreement.results_service import JudgeMissing, Service
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, UNMAPPED, PanelJudge
-from interjudge.agreement.service import independence, service
+from interjudge.agreement.service import independence, robust_independence, service
 from interjudge.datasets.schema import STATUS
 from interjudge.datasets.verdicts import read_verdicts
 
@@ -257,3 +257,31 @@ def test_score_panels_have_missing_verdicts_too() -> None:
     found = first(replace(panel, scores=np.full((4, 2), 0.5)))
     assert (found.n, found.missing) == (4, 1)
     assert found.label_test.undefined == "no other judge"
+
+
+def test_without_dependence_the_robust_test_is_pearsons() -> None:
+    """Every item its own cluster, 20,000 items: the two statistics are the same up to sampling error."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 4, 20_000)
+    gone = rng.random(20_000) < np.array([0.1, 0.1, 0.11, 0.13])[group]
+    p, statistic = robust_independence(gone, group, np.arange(20_000))
+    table = np.column_stack([np.bincount(group[gone], minlength=4), np.bincount(group[~gone], minlength=4)])
+    expected = stats.chi2_contingency(table, correction=False)
+    assert statistic == pytest.approx(expected.statistic, rel=0.05)
+    assert p == pytest.approx(expected.pvalue, abs=1e-3)
+
+
+def test_items_of_one_prompt_that_go_missing_together_are_not_taken_for_many() -> None:
+    """300 prompts of one model each, ten answers a prompt that are all missing or none: Pearson's test rejects half
+    of the true null hypotheses at .05, the robust one about one in twenty."""
+    rng = np.random.default_rng(1)
+    clusters = np.repeat(np.arange(300), 10)
+    plain, robust = [], []
+    for _ in range(300):
+        group = np.repeat(rng.integers(0, 3, 300), 10)
+        gone = np.repeat(rng.random(300) < 0.2, 10)
+        table = np.column_stack([np.bincount(group[gone], minlength=3), np.bincount(group[~gone], minlength=3)])
+        plain.append(independence(table).p_value or 0)
+        robust.append(robust_independence(gone, group, clusters)[0])
+    assert np.mean(np.array(plain) < 0.05) > 0.4
+    assert 0.02 <= np.mean(np.array(robust) < 0.05) <= 0.08
