@@ -2,7 +2,7 @@
 
 A judge is asked about every distinct output (distinct in the columns it reads) once per repeat; equal outputs
 share the verdict. What a judge raises becomes an `error` verdict of the outputs at fault, never the end of the
-run (see `judges.asking`).
+run (see `judges.asking`). Judges behind a network are asked one output at a time, many at once (see `judges.remote`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,11 @@ from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges.asking import Asker, Positions
 from interjudge.judges.base import Judge
 from interjudge.judges.callable import as_judge
+from interjudge.judges.pace import Limits
+from interjudge.judges.prices import Prices, read_prices
 from interjudge.judges.registry import get_judge
+from interjudge.judges.remote import Tell, Watch, ask_remote
+from interjudge.judges.remote_work import Job
 from interjudge.judges.store import STORED, Store, verdict_table
 
 Progress = Callable[[str, int, int], None]
@@ -43,6 +47,16 @@ def score(
     redo: bool = False,
     repeats: int = 1,
     progress: Progress | None = None,
+    concurrency: int | None = None,
+    rpm: float | None = None,
+    tpm: float | None = None,
+    max_cost: float | None = None,
+    max_requests: int | None = None,
+    timeout: float | None = None,
+    prices: Prices | Path | str | None = None,
+    limits: Limits | None = None,
+    watch: Watch | None = None,
+    tell: Tell | None = None,
 ) -> pl.DataFrame:
     """Every judge's verdict on every output.
 
@@ -50,13 +64,17 @@ def score(
     ----------
     outputs : a table of outputs (`datasets.schema.OUTPUT_COLUMNS`), or a file of them (`read_outputs`). An
         `item_id` must be unique; where there is none it is made from the content, as it is for a file.
-    judges : asked one after the other; the same judge given twice counts once. A text is what `get_judge` takes, a
-        function what `judges.callable.callable_judge` does.
+    judges : asked one after the other, and those behind a network then, all at the same time; the same judge given
+        twice counts once. A text is what `get_judge` takes, a function what `judges.callable.callable_judge` does.
     store : the verdict store (see `judges.store`), by its path or open. Verdicts in it are not asked again,
         except those with status `error` or `not_run`; each batch is kept there before the next one is asked.
     redo : ask everything again and replace what is stored.
     repeats : how often each judge is asked about each output (`repeat` 0, 1, ...).
     progress : called with (judge name, done, total) in distinct outputs times repeats, after every batch.
+    concurrency, rpm, tpm, max_cost, max_requests, timeout : of judges behind a network; see `judges.pace.Limits`,
+        whose other settings `limits` gives.
+    prices : what their tokens cost: a file over the table of this package (see `judges.prices`).
+    watch, tell : how far judges behind a network are, and sentences about them (see `judges.remote.ask_remote`).
 
     Returns
     -------
@@ -68,23 +86,40 @@ def score(
     Raises
     ------
     InputError : no judge, or something that is none; two judges of one name; outputs that are no table; a column
-        that a judge reads is missing; item ids null or repeated; a store that cannot be used. What a judge raises
-        is not raised here; KeyboardInterrupt is, after what is finished has been stored.
+        that a judge reads is missing; item ids null or repeated; a store that cannot be used; a limit or a price that
+        is none. What a judge raises is not raised here; KeyboardInterrupt is, after what is finished has been stored.
     """
     asked = _distinct(_as_judges(judges))
     outputs = _as_outputs(outputs)
     _check(outputs, asked, repeats)
+    said: dict[str, Any] = {
+        "concurrency": concurrency, "rpm": rpm, "tpm": tpm, "max_cost": max_cost, "max_requests": max_requests,
+        "timeout_s": timeout,
+    }  # fmt: skip
+    bounds = replace(limits or Limits(), **{name: value for name, value in said.items() if value is not None})
+    costs = prices if isinstance(prices, Prices) else read_prices(prices)
     opened: AbstractContextManager[Store | None]
     opened = Store(store) if isinstance(store, str | Path) else nullcontext(store)
     seen: dict[tuple[str, ...], _Distinct] = {}
-    tables = []
+    tables: dict[str, pl.DataFrame] = {}
+    jobs: list[Job] = []
     with opened as kept:
         for judge in asked:
             reads = tuple(judge.reads)
             if reads not in seen:
                 seen[reads] = _distinct_outputs(outputs, reads, kept)
-            tables.append(_JudgeRun(judge, seen[reads], kept, redo, progress).table(repeats))
-    return verdict_table(pl.concat(tables))
+            distinct = seen[reads]
+            if judge.remote is None:
+                tables[judge.name] = _JudgeRun(judge, distinct, kept, redo, progress).table(repeats)
+            else:
+                jobs.append(Job(judge, kept.use(judge) if kept is not None else 0, distinct.ids, distinct.frame))
+        answers = ask_remote(
+            jobs, kept, repeats=repeats, redo=redo, limits=bounds, prices=costs, progress=progress, watch=watch,
+            tell=tell,
+        )  # fmt: skip
+        for job, verdicts in zip(jobs, answers, strict=True):
+            tables[job.judge.name] = _table(job.judge, seen[tuple(job.judge.reads)].items, verdicts)
+    return verdict_table(pl.concat(tables[judge.name] for judge in asked))
 
 
 @dataclass(frozen=True)
@@ -122,6 +157,22 @@ def _output_hash(outputs: pl.DataFrame, reads: Sequence[str]) -> pl.Series:
     return content_hash(outputs.select(reads).with_columns(pl.lit(mark).alias(mark)), [*reads, mark])
 
 
+def _table(judge: Judge, items: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """A judge's part of the verdict table, items in order, from its verdicts on the distinct outputs."""
+    return (
+        items.with_row_index("row")
+        .join(verdicts, on="output_id")
+        .sort("row", "repeat")
+        .with_columns(
+            judge=pl.lit(judge.name),
+            judge_kind=pl.lit(judge.kind),
+            construct=pl.lit(judge.construct),
+            judge_hash=pl.lit(judge.hash),
+        )
+        .select(VERDICT_COLUMNS.keys())
+    )
+
+
 class _JudgeRun:
     """One judge on all outputs: what is stored already, what is left to ask, and the verdicts on all.
 
@@ -143,18 +194,7 @@ class _JudgeRun:
         verdicts = pl.concat(
             self._repeat(repeat).with_columns(repeat=pl.lit(repeat, pl.Int64)) for repeat in range(repeats)
         )
-        return (
-            self.items.with_row_index("row")
-            .join(verdicts, on="output_id")
-            .sort("row", "repeat")
-            .with_columns(
-                judge=pl.lit(judge.name),
-                judge_kind=pl.lit(judge.kind),
-                construct=pl.lit(judge.construct),
-                judge_hash=pl.lit(judge.hash),
-            )
-            .select(VERDICT_COLUMNS.keys())
-        )
+        return _table(judge, self.items, verdicts)
 
     def _repeat(self, repeat: int) -> pl.DataFrame:
         pieces = [pl.DataFrame(schema=STORED)]

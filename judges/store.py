@@ -58,6 +58,12 @@ CREATE TABLE verdicts (
     confidence REAL, rationale TEXT, raw TEXT, latency_s REAL, input_tokens INTEGER, output_tokens INTEGER,
     cost_usd REAL, created_at TEXT NOT NULL, PRIMARY KEY (judge_id, repeat, output_id));
 """
+# Came after the first stores: it is made where it is missing, and nothing that reads a store needs it.
+_SNAPSHOTS: Final = """
+CREATE TABLE IF NOT EXISTS snapshots (
+    judge_id INTEGER NOT NULL REFERENCES judges, model TEXT NOT NULL, answers INTEGER NOT NULL,
+    first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, PRIMARY KEY (judge_id, model))
+"""
 
 _ITEMS: Final = {"rank": pl.Int64(), "reads_id": pl.Int64(), "item_id": pl.String(), "output_id": pl.Int64()}
 _JUDGES: Final = {
@@ -82,6 +88,14 @@ _PUT: Final = (
     f"ON CONFLICT (judge_id, repeat, output_id) DO UPDATE SET {_SET_VALUES}"
 )
 _ONLY_UNFINISHED: Final = f" WHERE verdicts.status IN {ASKED_AGAIN}"
+_SEEN: Final = (
+    "INSERT INTO snapshots (judge_id, model, answers, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?4)"
+    " ON CONFLICT (judge_id, model) DO UPDATE SET answers = answers + excluded.answers, last_seen = excluded.last_seen"
+)
+_FINISHED: Final = f"FROM verdicts WHERE judge_id = ? AND repeat = ? AND status NOT IN {ASKED_AGAIN}"
+
+# One verdict as `put_rows` takes it: judge_id, repeat, and the columns of `STORED`.
+Row = tuple[object, ...]
 
 
 class Store:
@@ -201,6 +215,55 @@ class Store:
             self._db.executemany(_PUT + ("" if replace else _ONLY_UNFINISHED), rows.iter_rows())
             return self._db.total_changes - before
 
+    def put_rows(
+        self, rows: Sequence[Row], models: Mapping[tuple[int, str], int] | None = None, *, replace: bool = False
+    ) -> int | None:
+        """Keep a few verdicts of any judges and repeats in one transaction; answers how many were written, as `put`.
+
+        `models`: (judge_id, snapshot that answered) -> how many answers. Nothing is waited for: None, and nothing is
+        written, while another process writes.
+        """
+        with in_words(self.path):
+            wait = self._db.execute("PRAGMA busy_timeout").fetchone()[0]
+            self._db.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                before = self._db.total_changes
+                self._db.executemany(_PUT + ("" if replace else _ONLY_UNFINISHED), rows)
+                written = self._db.total_changes - before
+                if models:
+                    now = datetime.now(UTC).isoformat(timespec="seconds")
+                    self._db.executemany(_SEEN, [(*key, n, now) for key, n in models.items()])
+                self._db.execute("COMMIT")
+                return written
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and primary(error) == sqlite3.SQLITE_BUSY:
+                    return None
+                raise
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {wait}")
+
+    def finished(self, judge_id: int, repeat: int) -> pl.DataFrame:
+        """Every finished verdict of one judge and repeat, but only its `output_id` and `status`."""
+        with in_words(self.path):
+            found = self._db.execute(f"SELECT output_id, status {_FINISHED}", (judge_id, repeat))
+            return _frame(found, {"output_id": pl.Int64(), "status": STORED["status"]})
+
+    def finished_status(self, judge_id: int, repeat: int, output_id: int) -> str | None:
+        """The status of one finished verdict; None where there is none."""
+        with in_words(self.path):
+            query = f"SELECT status {_FINISHED} AND output_id = ?"
+            found = self._db.execute(query, (judge_id, repeat, output_id)).fetchone()
+            return None if found is None else str(found[0])
+
+    def snapshots(self, judge_id: int) -> dict[str, int]:
+        """Which snapshots of its model answered for a judge, and how often, over all runs; first seen first."""
+        query = "SELECT model, answers FROM snapshots WHERE judge_id = ? ORDER BY first_seen, rowid"
+        with in_words(self.path):
+            return {str(model): int(n) for model, n in self._db.execute(query, (judge_id,))}
+
     def changed(self) -> bool:
         """Has another process written to the store since this was last asked?"""
         before, self._version = self._version, self._data_version()
@@ -283,6 +346,21 @@ def store_notes(path: Path | str) -> list[str]:
     ]
 
 
+def stored_hashes(path: Path | str, judge_hash: str) -> pl.DataFrame:
+    """What is finished of one judge in a store that is only looked at: `hash` (as for `Store.register`) and `repeat`.
+
+    Raises
+    ------
+    InputError : as `read_store`.
+    """
+    query = (
+        "SELECT lower(hex(output_hash)), repeat FROM judges JOIN verdicts USING (judge_id) JOIN outputs"
+        f" USING (output_id) WHERE judge_hash = ? AND status NOT IN {ASKED_AGAIN}"
+    )
+    with _reading(path) as db:
+        return _frame(db.execute(query, (judge_hash,)), {"hash": pl.String(), "repeat": pl.Int64()})
+
+
 def verdict_table(table: pl.DataFrame) -> pl.DataFrame:
     """The columns of `schema.VERDICT_COLUMNS` in their order, less the optional ones that hold nothing."""
     always = (*VERDICT_CORE, "judge_hash", "latency_s", "created_at")
@@ -293,7 +371,8 @@ def verdict_table(table: pl.DataFrame) -> pl.DataFrame:
 def _opened(path: Path, durable: bool, timeout_s: float) -> sqlite3.Connection:
     if path.is_dir():
         raise InputError("is a directory", file=path, expected="a verdict store (an SQLite file)")
-    db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+    # One thread at a time, but not always the same: judges behind a network are asked in one of their own.
+    db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
     try:
         if _is_new(db):
             db.execute("PRAGMA journal_mode = WAL")
@@ -311,6 +390,7 @@ def _opened(path: Path, durable: bool, timeout_s: float) -> sqlite3.Connection:
         db.execute("PRAGMA cache_size = -65536")  # 64 MiB: the index over 1,000,000 outputs fits
         # Says now, and not after the first batch has been paid for, that the place cannot be written.
         db.execute("BEGIN IMMEDIATE")
+        db.execute(_SNAPSHOTS)
         db.execute("COMMIT")
     except BaseException:
         db.close()

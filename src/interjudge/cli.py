@@ -13,13 +13,15 @@ import typer
 from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
 from interjudge.cli_plan import register as register_plan
-from interjudge.errors import InterjudgeError, printable
+from interjudge.cli_run import register as register_run
+from interjudge.errors import InputError, InterjudgeError, printable
 
 if TYPE_CHECKING:
     import polars as pl
 
     from interjudge.agreement.require import Requirement
     from interjudge.agreement.results import Agreement
+    from interjudge.judges.base import Judge
 
 UNMET = 3  # done, but a --require is not met or too many verdicts are missing
 INTERRUPTED = 130
@@ -116,6 +118,16 @@ def score(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N outputs.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Ask each judge so many times.")] = 1,
     redo: Annotated[bool, typer.Option("--redo", help="Ask again for verdicts that are stored already.")] = False,
+    concurrency: opt.Concurrency = None,
+    rpm: opt.Rpm = None,
+    tpm: opt.Tpm = None,
+    max_cost: opt.MaxCost = None,
+    max_requests: opt.MaxRequests = None,
+    timeout: opt.Timeout = None,
+    prices: opt.PricesFile = None,
+    dry_run: opt.DryRun = False,
+    batch: opt.Batch = False,
+    no_wait: opt.NoWait = False,
     max_missing: opt.MaxMissing = None,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -131,7 +143,7 @@ def score(
     if out is not None:
         check_target(out, inputs=[outputs])
     judges = [get_judge(spec) for spec in judge]
-    inputs = [outputs, *(file for one in judges for file in one.files)]
+    inputs = [outputs, *(file for one in judges for file in one.files), *([str(prices)] if prices is not None else [])]
     if out is not None:
         check_target(out, inputs=inputs)
     db = store or opt.default_store(outputs, out)
@@ -139,14 +151,31 @@ def score(
         check_target(db, inputs=inputs, table=False)
     with screen.working("reading the outputs", quiet=quiet):
         table = read_outputs(outputs, limit=limit)
+    if dry_run:
+        from interjudge.judges.estimate import estimate
+
+        plans = estimate(table, judges, store=db, redo=redo, repeats=repeats, prices=prices, batch=batch)
+        screen.print_plans(plans, screen.console(), budget=max_cost)
+        return
     done: dict[str, tuple[int, int]] = {}
+    collected: list[pl.DataFrame] = []
+    if batch:
+        judges, collected = _in_batches(table, judges, db, repeats, prices, wait=not no_wait)
     try:
-        with screen.bars(quiet) as progress:
-            counted = screen.counted(progress, done)
-            verdicts = run(table, judges, store=db, redo=redo, repeats=repeats, progress=counted)
+        with screen.run(quiet) as shown:
+            counted = screen.counted(shown.progress, done)
+            if judges or not collected:
+                collected.append(
+                    run(
+                        table, judges, store=db, redo=redo, repeats=repeats, progress=counted, watch=shown.watch,
+                        tell=shown.tell, concurrency=concurrency, rpm=rpm, tpm=tpm, max_cost=max_cost,
+                        max_requests=max_requests, timeout=timeout, prices=prices,
+                    )
+                )  # fmt: skip
     except KeyboardInterrupt:
         _stopped(db, done)
         raise typer.Exit(INTERRUPTED) from None
+    verdicts = collected[0] if len(collected) == 1 else _together(collected)
     if out is not None:
         write_table(verdicts, out, inputs=inputs)
     if not quiet:
@@ -347,6 +376,7 @@ def report(
 
 
 register_plan(app)
+register_run(app)
 
 
 @judges_app.callback(invoke_without_command=True)
@@ -379,6 +409,42 @@ def show_judge(
         write_text(judge_json(told), "-")
     else:
         print_judge(told, screen.console())
+
+
+def _in_batches(
+    table: pl.DataFrame, judges: list[Judge], db: Path | None, repeats: int, prices: Path | None, *, wait: bool
+) -> tuple[list[Judge], list[pl.DataFrame]]:
+    """Those judges that a provider's batch API cannot ask, and the verdicts of those it was asked for.
+
+    Without `wait`, or where batches are still under way, that is said and the command ends here.
+    """
+    from interjudge.judges.batch import has_batches, score_in_batches
+    from interjudge.judges.prices import read_prices
+
+    able = [judge for judge in judges if has_batches(judge)]
+    if not able:
+        raise InputError("--batch, and no judge here has a batch API", expected="an openai/... or anthropic/... judge")
+    if db is None:
+        raise InputError("--batch needs a store, which keeps the batches", expected="--store FILE")
+    runs = score_in_batches(table, able, db, repeats=repeats, wait=wait, prices=read_prices(prices))
+    for run in runs:
+        where = ", ".join(f"{name} ({state}, {count:,} requests)" for name, state, count in run.batches)
+        under_way = f"; under way: {where}" if where and run.done < run.total else ""
+        typer.echo(f"interjudge: {run.judge}: {run.done:,} of {run.total:,} verdicts{under_way}", err=True)
+        if run.problem:
+            typer.echo(f"interjudge: {run.judge}: {run.problem}", err=True)
+    if any(run.problem for run in runs):
+        raise typer.Exit(1)
+    if any(run.done < run.total for run in runs):
+        typer.echo("interjudge: the same command collects what is finished by then", err=True)
+        raise typer.Exit
+    return [judge for judge in judges if judge not in able], [run.verdicts for run in runs]
+
+
+def _together(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat(tables, how="diagonal")
 
 
 def _stopped(db: Path | None, done: dict[str, tuple[int, int]]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _QUESTION = "What is compared"
 _SAMPLING = "Intervals"
+_REMOTE = "Judges behind a network"
 
 Verdicts = Annotated[
     list[str],
@@ -120,6 +121,15 @@ Epsilon = Annotated[
         rich_help_panel=_SAMPLING,
     ),
 ]
+Batch = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Ask through the provider's batch API: half the price, hours of time. Resumes from the store."
+    ),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="With --batch: end once the batches are sent; the same command collects them.")
+]
 By = Annotated[
     list[str] | None, typer.Option("--by", metavar="COL", help="The same figures for each value of COL. Repeatable.")
 ]
@@ -131,6 +141,44 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and 
 MaxMissing = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Exit with 3 when a larger share of the verdicts is not ok."),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(min=1, help="Requests under way at once, for each provider (default 16).", rich_help_panel=_REMOTE),
+]
+Rpm = Annotated[
+    float | None,
+    typer.Option("--rpm", metavar="N", help="Requests a minute, for each provider.", rich_help_panel=_REMOTE),
+]
+Tpm = Annotated[
+    float | None,
+    typer.Option("--tpm", metavar="N", help="Tokens a minute, in and out, for each provider.", rich_help_panel=_REMOTE),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="USD", help="Stop before this run has cost more.", rich_help_panel=_REMOTE),
+]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Stop after so many requests of this run.", rich_help_panel=_REMOTE),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", help="The longest that one verdict may take (default 300).", rich_help_panel=_REMOTE
+    ),
+]
+PricesFile = Annotated[
+    Path | None,
+    typer.Option("--prices", metavar="FILE", help="Prices of models, over those known here.", rich_help_panel=_REMOTE),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what would be asked and what it would cost at most; ask and write nothing.",
+        rich_help_panel=_REMOTE,
+    ),
 ]
 
 

@@ -1,0 +1,390 @@
+"""Judges that ask a language model with a rubric: `openai/MODEL@RUBRIC` and `anthropic/MODEL@RUBRIC`.
+
+    openai/gpt-5-mini@harm5?threshold=4
+    anthropic/claude-haiku-4-5@./my.toml?policy=policy.md
+    openai/my-model@safe2?base_url=http://127.0.0.1:8080/v1&key_env=MY_KEY
+
+RUBRIC is the name of a built-in rubric or the path of a `.toml` file. docs/rubrics.md explains the options.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, Final
+from urllib.parse import unquote
+
+import polars as pl
+
+from interjudge.errors import InputError, choices, did_you_mean
+from interjudge.judges import expected_value, rubric_reply, rubric_template
+from interjudge.judges.base import ANSWER_COLUMNS, Family, Judge
+from interjudge.judges.llm_base import Answer, Estimate, Provider, ProviderError, Reply, Request
+from interjudge.judges.messages import without_secrets
+from interjudge.judges.rubric import Rubric, built_in, load_rubric
+from interjudge.judges.rubric_reply import Found, is_json, read_reply
+
+_OPTIONS: Final = re.compile(r"[^&=?]+=[^&]*(?:&[^&=]+=[^&]*)*")
+# In this order they stand in a judge's name; the others say where and how it is asked, and change no name.
+_NAMED: Final = ("variant", "threshold", "policy", "examples", "shuffle", "temperature", "seed", "effort", "max_tokens")
+_ALTERNATIVES: Final = 20  # the most that any server gives
+_CHARS_A_TOKEN: Final = 4  # of English; other scripts take more tokens
+_AT_ONCE: Final = 8  # where the judge is asked about a batch by itself, without the runner
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is asked; None leaves it to the server.
+
+    `seed`: a repeat adds its number to it, else all repeats would be one. `shuffle`: a seed for the order of options.
+    """
+
+    temperature: float | None = 0.0
+    seed: int | None = None
+    max_tokens: int | None = None
+    effort: str | None = None
+    shuffle: int | None = None
+
+
+def rubric_judge(
+    provider: Provider, rubric: Rubric, *, name: str, model: str, settings: Settings | None = None
+) -> Judge:
+    """A judge that asks `provider` with `rubric`.
+
+    Parameters
+    ----------
+    model : as a price table lists it, ``openai/gpt-5-mini``.
+
+    Raises
+    ------
+    InputError : the options of a rubric without options are to be shuffled.
+    """
+    settings = settings or Settings()
+    if settings.shuffle is not None and len(rubric.scale.options) < 2:
+        raise InputError(f"judge {name!r}: its rubric has no options to shuffle", expected="no shuffle")
+    remote = RubricRemote(provider, rubric, name, model, settings)
+    return Judge(
+        name=name,
+        kind="rubric",
+        construct=rubric.construct,
+        labels=rubric.scale.all_labels,
+        evaluate=partial(_evaluate, remote),
+        identity=remote.identity(),
+        reads=rubric.reads,
+        batch_size=100,
+        threshold=rubric.scale.threshold,
+        files=rubric.files,
+        remote=remote,
+    )
+
+
+@dataclass
+class RubricRemote:
+    """A `llm_base.Remote` (and a `batch_base.Batched`): one output, one request, and one more where that fails.
+
+    `notes`: what the server turned out not to do, and what was done instead; each said once.
+    """
+
+    provider: Provider
+    rubric: Rubric
+    name: str
+    model: str
+    settings: Settings
+    notes: list[str] = field(default_factory=list)
+    _tagged: bool = False  # the server ignores schemas: answers are asked for in tags
+
+    @property
+    def limits(self) -> str:
+        return self.provider.limits
+
+    @property
+    def max_tokens(self) -> int:
+        return self.settings.max_tokens or self.rubric.max_tokens
+
+    def identity(self) -> dict[str, object]:
+        """Everything that decides a verdict."""
+        return {
+            "provider": dict(self.provider.identity),
+            "rubric": self.rubric.identity(),
+            "template": {
+                "version": rubric_template.VERSION,
+                "data_note": rubric_template.DATA_NOTE,
+                "format": rubric_template.form(self.rubric),
+            },
+            "reader": {"reply": rubric_reply.VERSION, "expected_value": expected_value.VERSION},
+            "parameters": {**asdict(self.settings), "max_tokens": self.max_tokens, "top_logprobs": self._alternatives},
+        }
+
+    def request(self, output: Mapping[str, str | None], repeat: int) -> Request:
+        """The first request about one output."""
+        shuffle = self.settings.shuffle
+        asked = rubric_template.messages(self.rubric, output, tagged=self._tagged, shuffle=shuffle)
+        schema = self.rubric.schema if self.rubric.reading == "json" and not self._tagged else None
+        return self._request(asked, schema, repeat)
+
+    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | None:  # noqa: ARG002
+        """The verdict in a reply to the first request; None where another one is needed to repair it."""
+        found = self._found(reply)
+        return None if found.problem is not None else _as_answer(found, [reply], reply.text)
+
+    async def ask(self, output: Mapping[str, str | None], repeat: int) -> Answer:
+        start = time.perf_counter()
+        request = self.request(output, repeat)
+        first = await self.provider.complete(request)
+        found, replies, raw = self._found(first), [first], first.text
+        if found.problem is not None:
+            second = await self._once_more(request, first, found.problem, repeat)
+            if second is not None:
+                raw = f"{first.text}\n\n[asked again: {found.problem}]\n\n{second.text}"
+                replies.append(second)
+                found = read_reply(self.rubric, second, again=True)
+        return _as_answer(found, replies, raw, time.perf_counter() - start)
+
+    def estimate(self, output: Mapping[str, str | None]) -> Estimate:
+        """Input: a token for every four characters of the messages and the schema; output: all that may be written."""
+        request = self.request(output, 0)
+        schema = len(str(request.schema)) if request.schema is not None else 0
+        chars = schema + sum(len(message.text) for message in request.messages)
+        return Estimate(math.ceil(chars / _CHARS_A_TOKEN), self.max_tokens)
+
+    async def close(self) -> None:
+        await self.provider.close()
+
+    @property
+    def _alternatives(self) -> int:
+        return _ALTERNATIVES if self.rubric.reading == "expected value" else 0
+
+    def _request(self, asked: Sequence[Any], schema: Mapping[str, Any] | None, repeat: int) -> Request:
+        seed = self.settings.seed
+        return Request(
+            messages=tuple(asked),
+            schema=schema,
+            max_tokens=self.max_tokens,
+            temperature=self.settings.temperature,
+            seed=None if seed is None else seed + repeat,
+            effort=self.settings.effort,
+            top_logprobs=self._alternatives,
+        )
+
+    async def _once_more(self, request: Request, first: Reply, problem: str, repeat: int) -> Reply | None:
+        """The reply to a second request, which asks for the answer alone; None where it is refused."""
+        tagged = self._tagged
+        short = self.rubric.reading in ("json", "pattern") and not tagged
+        schema = self.rubric.scale.schema(rationale=False) if short else None
+        # What was cut off is long, and says nothing; and some servers take no turn of the model's own.
+        shown = [] if first.finish == "length" or not first.text.strip() else [first.text]
+        for text in (*shown, ""):
+            asked = rubric_template.again(self.rubric, request.messages, text, problem, tagged=tagged)
+            try:
+                return await self.provider.complete(self._request(asked, schema, repeat))
+            except ProviderError as error:
+                if error.failure not in ("filtered", "rejected"):
+                    raise
+        return None
+
+    def _found(self, reply: Reply) -> Found:
+        """What the reply to a first request says; and what it shows of its server."""
+        found = read_reply(self.rubric, reply)
+        reading = self.rubric.reading
+        if reading == "expected value" and reply.finish in ("stop", "length"):
+            if not expected_value.has_alternatives(reply.tokens):
+                self._note("gives no log-probabilities: the number that it writes is the score, not an expected value")
+        elif reply.finish == "length":
+            self._note(f"cuts replies off at {self.max_tokens} tokens (thoughts count too): raise max_tokens")
+        elif reading == "json" and found.problem is not None and _is_free(reply):
+            self._tagged = True
+            self._note("does not hold replies to the answer's schema: answers are asked for in tags")
+        return found
+
+    def _note(self, words: str) -> None:
+        note = f"{self.name}: the server {words}"
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _is_free(reply: Reply) -> bool:
+    """Whether a reply was held to no schema: it is prose. What begins as JSON may be cut off, without a word of it."""
+    start = reply.text.strip()[:1]
+    return reply.finish == "stop" and start not in {"", "{"} and not (reply.structured or is_json(reply.text))
+
+
+def _as_answer(found: Found, replies: Sequence[Reply], raw: str, latency_s: float | None = None) -> Answer:
+    return Answer(
+        status=found.status,
+        label=found.verdict.label,
+        score=found.verdict.score,
+        confidence=found.confidence,
+        rationale=found.rationale,
+        raw=raw,
+        latency_s=latency_s,
+        input_tokens=_sum([reply.input_tokens for reply in replies]),
+        output_tokens=_sum([reply.output_tokens for reply in replies]),
+        model=replies[-1].model,
+        requests=len(replies),
+    )
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _evaluate(remote: RubricRemote, outputs: pl.DataFrame) -> pl.DataFrame:
+    """A batch, asked a few at a time, each once; the runner does better."""
+    texts = outputs.select(pl.col(name).cast(pl.String) for name in remote.rubric.reads).to_dicts()
+    # In a thread of its own: a notebook has a loop that is running already.
+    with ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(asyncio.run, _all(remote, texts)).result()
+    rows = [{name: value for name, value in asdict(a).items() if name in ANSWER_COLUMNS} for a in answers]
+    return pl.DataFrame(rows, schema=_COLUMNS)
+
+
+_COLUMNS: Final = {
+    "status": pl.String(), "label": pl.String(), "score": pl.Float64(), "confidence": pl.Float64(),
+    "rationale": pl.String(), "raw": pl.String(), "latency_s": pl.Float64(), "input_tokens": pl.Int64(),
+    "output_tokens": pl.Int64(), "cost_usd": pl.Float64(),
+}  # fmt: skip
+
+
+async def _all(remote: RubricRemote, outputs: list[dict[str, str | None]]) -> list[Answer]:
+    several = asyncio.Semaphore(_AT_ONCE)
+    broken: list[str] = []  # why no request of this judge can succeed
+
+    async def one(output: dict[str, str | None]) -> Answer:
+        async with several:
+            if broken:
+                return Answer("error", raw=broken[0], requests=0)
+            try:
+                return await remote.ask(output, 0)
+            except ProviderError as error:
+                words = without_secrets(str(error))
+                if error.failure == "broken":
+                    broken.append(words)
+                return Answer("filtered" if error.failure == "filtered" else "error", raw=words)
+
+    try:
+        return await asyncio.gather(*(one(output) for output in outputs))
+    finally:
+        await remote.close()
+
+
+# From a specification to a judge.
+
+_COMMON: Final = (*_NAMED, "base_url", "key_env", "timeout", "name")
+
+
+def _openai(rest: str) -> Judge:
+    from interjudge.judges.provider_openai import openai_provider  # noqa: PLC0415  only where it is asked
+
+    return _judge("openai", rest, (*_COMMON, "api"), openai_provider)
+
+
+def _anthropic(rest: str) -> Judge:
+    from interjudge.judges.provider_anthropic import anthropic_provider  # noqa: PLC0415  only where it is asked
+
+    return _judge("anthropic", rest, tuple(name for name in _COMMON if name != "seed"), anthropic_provider)
+
+
+def _judge(prefix: str, rest: str, allowed: tuple[str, ...], make: Callable[..., Provider]) -> Judge:
+    """The judge ``PREFIX/REST``.
+
+    Raises
+    ------
+    InputError : no model or rubric is named, or an option is unknown or not of its kind.
+    """
+    named, given = _split(rest)
+    model, at, rubric_name = named.rpartition("@")
+    spec = f"{prefix}/{named}"
+    if not at or not model or not rubric_name:
+        expected = f"{prefix}/MODEL@RUBRIC, such as {prefix}/{named.strip('@') or 'MODEL'}@harm5"
+        raise InputError(f"judge {spec!r} names no {'rubric' if model or not at else 'model'}", expected=expected)
+    for name in given:
+        if name not in allowed:
+            raise InputError(f"{spec}: unknown option {name!r}{did_you_mean(name, allowed)}", expected=choices(allowed))
+    options = _Given(spec, given)
+    if given.get("api") == "responses" and "seed" in given:
+        raise InputError(f"{spec}: the Responses API takes no seed", expected="seed with api=chat")
+    where = {name: given[name] for name in ("base_url", "key_env", "api") if name in given}
+    timeout = options.number("timeout")
+    provider = make(model, **where, **({} if timeout is None else {"timeout": timeout}))
+    rubric = load_rubric(
+        rubric_name,
+        variant=options.whole("variant", 1) or 1,
+        threshold=options.number("threshold"),
+        policy=given.get("policy"),
+        examples=given.get("examples"),
+    )
+    settings = Settings(
+        temperature=None if given.get("temperature") == "none" else options.number("temperature", 0.0),
+        seed=options.whole("seed"),
+        max_tokens=options.whole("max_tokens", least=1),
+        effort=given.get("effort"),
+        shuffle=options.whole("shuffle"),
+    )
+    said = "&".join(f"{name}={given[name]}" for name in _NAMED if name in given)
+    name = given.get("name") or (f"{spec}?{said}" if said else spec)
+    return rubric_judge(provider, rubric, name=name, model=f"{prefix}/{model}", settings=settings)
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    """`NAME?a=b&c=d` -> NAME and its options. A `?` that no `key=value` follows is part of the name."""
+    name, mark, tail = text.rpartition("?")
+    if not mark or not name or not _OPTIONS.fullmatch(tail):
+        return text, {}
+    pairs = [pair.partition("=") for pair in tail.split("&")]
+    twice = next((key for n, (key, _, _) in enumerate(pairs) if key in [k for k, _, _ in pairs[:n]]), None)
+    if twice is not None:
+        raise InputError(f"{name}: option {twice!r} stands twice", expected="each option once")
+    return name, {key: unquote(value) for key, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The options of one judge, each read as what it must be."""
+
+    spec: str
+    options: Mapping[str, str]
+
+    def number(self, name: str, default: float | None = None) -> float | None:
+        if name not in self.options:
+            return default
+        try:
+            value = float(self.options[name])
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= 0) and not (math.isfinite(value) and name == "threshold"):
+            self._wrong(name, "a number" if name == "threshold" else "a number from 0 up")
+        return value
+
+    def whole(self, name: str, default: int | None = None, least: int = 0) -> int | None:
+        if name not in self.options:
+            return default
+        text = self.options[name]
+        if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < least:
+            self._wrong(name, f"a whole number from {least} up")
+        return int(text)
+
+    def _wrong(self, name: str, expected: str) -> None:
+        raise InputError(f"{self.spec}: option {name!r} is not understood", found=self.options[name], expected=expected)
+
+
+_SAID: Final = (
+    f"RUBRIC: {', '.join(built_in())}, or FILE.toml. Options: threshold, policy, examples, variant, shuffle, "
+    "temperature, max_tokens, base_url, key_env and others."
+)
+OPENAI: Final = Family(
+    summary=f"A language model by OpenAI, or behind any server that speaks its API, with a rubric. {_SAID}",
+    make=_openai,
+    usage="openai/MODEL@RUBRIC[?OPTIONS]",
+)
+ANTHROPIC: Final = Family(
+    summary=f"A language model by Anthropic, or behind any server that speaks its API, with a rubric. {_SAID}",
+    make=_anthropic,
+    usage="anthropic/MODEL@RUBRIC[?OPTIONS]",
+)
