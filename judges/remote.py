@@ -288,9 +288,9 @@ class _Run:
 
     def _spent(self) -> None:
         if not self.why:
-            words = self.budget.words
-            self.stop(f"not asked: {words} is used up")
-            self.said.put(f"stopped: {words} is used up. The same command with a higher limit goes on from here.")
+            words = f"{self.budget.words} is {'used up' if self.budget.sent else 'less than one verdict may take'}"
+            self.stop(f"not asked: {words}")
+            self.said.put(f"stopped: {words}. The same command with a higher limit goes on from here.")
 
     # The store.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from fake_llm import FakeLLM
 
 from interjudge.judges.store import read_store
 
@@ -199,3 +200,126 @@ def test_long_values_are_cut_and_whole_as_json(folder: Path) -> None:
     assert (told["name"], told["labels"]) == ("keyword:default", ["compliance", "refusal"])
     assert len(json.dumps(told["identity"]["lexicon"])) > 10_000
     assert told["hash"] in shown.stdout
+
+
+# Judges behind a network.
+
+KEY = "sk-Canary0123456789abcdefCanary"  # as a real one looks
+
+
+def remote(server: FakeLLM, model: str = "gpt-5-mini", options: str = "") -> str:
+    return f"openai/{model}@harm5?base_url={server.v1}{options}"
+
+
+def stored(store: Path) -> int:
+    return read_store(store).height
+
+
+def test_a_dry_run_tells_requests_and_dollars_and_asks_and_writes_nothing(folder: Path) -> None:
+    with FakeLLM() as server:
+        judges = ("-j", remote(server), "-j", remote(server, "my-model"), "-j", "keyword:default")
+        dry = run("score", "outputs.jsonl", *judges, "--dry-run", "--max-cost", "0.000001", cwd=folder)
+        assert (dry.returncode, dry.stderr, server.count, files(folder)) == (0, "", 0, set())
+        assert "What would be asked" in dry.stdout
+        assert "price not known" in dry.stdout
+        assert "--max-cost may end it before" in dry.stdout
+        assert run("score", "outputs.jsonl", "-j", remote(server), "--limit", "5", cwd=folder).returncode == 0
+        again = run("score", "outputs.jsonl", *judges, "--dry-run", cwd=folder)
+        lines = [line.split() for line in again.stdout.splitlines() if "gpt-5-mini@harm5" in line]
+        assert lines[0][1:4] == ["12", "5", "7"]  # verdicts, stored, to ask
+        assert server.count == 5
+
+
+def test_a_budget_ends_a_run_and_the_same_command_goes_on(folder: Path) -> None:
+    with FakeLLM() as server:
+        args = ("score", "outputs.jsonl", "-j", remote(server), "--concurrency", "2")
+        first = run(*args, "--max-requests", "5", cwd=folder)
+        assert first.returncode == 0
+        assert "interjudge: stopped: the limit of 5 requests (--max-requests) is used up." in first.stderr
+        assert (server.count, stored(folder / "outputs.db")) == (5, 5)
+        assert "7 not run" in first.stdout
+        assert run(*args, "-q", "--max-missing", "0", "--max-requests", "1", cwd=folder).returncode == 3
+        assert run(*args, cwd=folder).returncode == 0
+        assert (server.count, stored(folder / "outputs.db")) == (12, 12)
+
+
+def test_prices_of_ones_own_make_a_budget_of_any_model(folder: Path) -> None:
+    (folder / "prices.toml").write_text('"openai/my-model" = { input = 1000, output = 1000 }\n')
+    with FakeLLM() as server:
+        args = ("score", "outputs.jsonl", "-j", remote(server, "my-model"), "--max-cost", "4", "--concurrency", "1")
+        without = run(*args, cwd=folder)
+        assert (without.returncode, server.count) == (2, 0)
+        assert "no price is known for 'openai/my-model'" in without.stderr
+        done = run(*args, "--prices", "prices.toml", "--out", "v.csv", cwd=folder)
+        assert "the limit of $4 (--max-cost) is used up" in done.stderr
+        assert 0 < pl.read_csv(folder / "v.csv")["cost_usd"].sum() <= 4.5  # the last one may take more than the others
+        less = run(*args, "--prices", "prices.toml", "--max-cost", "0.001", "--store", "new.db", cwd=folder)
+        assert "the limit of $0.001 (--max-cost) is less than one verdict may take" in less.stderr
+        assert less.returncode == 1
+        over = run("score", "outputs.jsonl", "-j", "keyword:default", "--prices", "prices.toml", "--out",
+                   "prices.toml", cwd=folder)  # fmt: skip
+        assert over.returncode == 2
+
+
+@pytest.mark.parametrize("option", ["--concurrency=0", "--rpm=0", "--tpm=-1", "--max-cost=-1", "--timeout=0"])
+def test_limits_that_are_none_are_bad_usage(folder: Path, option: str) -> None:
+    assert run("score", "outputs.jsonl", "-j", "keyword:default", option, cwd=folder).returncode == 2
+    assert files(folder) == set()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_an_interrupt_keeps_what_was_under_way(folder: Path) -> None:
+    """12 outputs, four at a time, each after two seconds."""
+    with FakeLLM(latency=2.0) as server:
+        args = ("score", "outputs.jsonl", "-j", remote(server), "--concurrency", "4")
+        process = subprocess.Popen(
+            [*COMMAND, *args], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        until = time.monotonic() + 60
+        while time.monotonic() < until and server.count < 4:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, (out, err)
+        assert "stopping: waiting for 4 requests under way" in err
+        assert "stored 4 of 12 verdicts of openai/gpt-5-mini@harm5, in outputs.db. The same command resumes." in err
+        assert (server.count, stored(folder / "outputs.db")) == (4, 4)
+        server.latency = 0.0
+        assert run(*args, cwd=folder).returncode == 0
+        assert server.count == 12
+
+
+def test_a_wrong_key_stops_one_judge_and_is_nowhere(folder: Path) -> None:
+    """The server repeats the key in its answer, and everything that can fail does; the key is found in nothing."""
+    faults = ("429:0", "500", "drop", "malformed", "html", "half", "truncated", "wrong types", "null", "empty",
+              "404:no such thing", "400:bad", "policy")  # fmt: skip
+    env = {"CANARY_KEY": KEY, "INTERJUDGE_DEBUG": "1", "COLUMNS": "200", "PYTHONDEVMODE": ""}
+
+    def go(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, "score", "outputs.jsonl", *args]
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **env}
+        )
+
+    said = ""
+    with FakeLLM(keys={"another"}) as wrong, FakeLLM(plan=dict(enumerate(faults, 1)), keys={KEY}) as right:
+        bad = remote(wrong, options="&key_env=CANARY_KEY")
+        good = remote(right, "gpt-5-nano", "&key_env=CANARY_KEY")
+        done = go("-j", bad, "-j", good, "--out", "v.jsonl", "--concurrency", "3")
+        assert done.returncode == 1, done.stderr
+        assert "openai/gpt-5-mini@harm5 was stopped" in done.stderr
+        assert "401" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert pl.read_ndjson(folder / "v.jsonl").filter(judge="openai/gpt-5-nano@harm5", status="ok").height >= 8
+        said += done.stdout + done.stderr
+        quiet = go("-j", bad, "-q", "--store", "w.db")
+        said += quiet.stdout + quiet.stderr
+        dry = go("-j", bad, "--dry-run")
+        shown = run("judges", "show", bad, "--json", cwd=folder)
+        said += dry.stdout + dry.stderr + shown.stdout + shown.stderr
+        assert right.last[-1].headers["authorization"] == f"Bearer {KEY}"  # it was sent
+    assert KEY not in said
+    assert "Canary" not in said
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert b"Canary" not in path.read_bytes(), path.name

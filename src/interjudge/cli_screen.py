@@ -97,21 +97,21 @@ def run(quiet: bool = False) -> Iterator[Screen]:
     from rich import progress as rich_progress
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 
-    said, left = TextColumn("{task.fields[said]}", markup=False), TextColumn("{task.fields[left]}", markup=False)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(), said, left)
+    said = TextColumn("{task.fields[said]}", markup=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(), said)
     # Each picture of the bars takes as long as a few requests.
     with rich_progress.Progress(*columns, console=screen, transient=True, refresh_per_second=4) as progress:
         tasks: dict[str, TaskID] = {}
 
         def update(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = progress.add_task(printable(what), total=total, said="", left="")
+                tasks[what] = progress.add_task(printable(what), total=total, said="")
             progress.update(tasks[what], completed=done, total=total)
 
         def watch(tallies: Sequence[Tally]) -> None:
             for tally in tallies:
                 update(tally.judge, tally.done, tally.total)
-                progress.update(tasks[tally.judge], said=_said(tally), left=_left(tally))
+                progress.update(tasks[tally.judge], said=_said(tally))
 
         yield Screen(update, watch, tell)
 
@@ -126,15 +126,14 @@ def _lines(tell: Callable[[str], None]) -> Callable[[Sequence[Tally]], None]:
         due = time.monotonic() + _LINES_S
         for tally in tallies:
             if tally.done < tally.total:
-                said = " · ".join(filter(None, (_said(tally), _left(tally))))
-                tell(f"{tally.judge}: {tally.done:,} of {tally.total:,} · {said}")
+                tell(f"{tally.judge}: {tally.done:,} of {tally.total:,} · {_said(tally)}")
 
     return watch
 
 
 def _said(tally: Tally) -> str:
     cost = "" if tally.cost_usd is None else dollars(tally.cost_usd)
-    parts = (f"{tally.not_ok:,} not ok" if tally.not_ok else "", f"{tally.rate:.3g}/s", cost, tally.state)
+    parts = (f"{tally.ok:,} ok, {tally.not_ok:,} not", f"{tally.rate:.3g}/s", cost, _left(tally), tally.state)
     return " · ".join(filter(None, parts))
 
 

@@ -145,6 +145,10 @@ def test_what_is_stored_is_not_asked_again_but_errors_are(tmp_path: Path) -> Non
     assert again.n == 30
 
 
+def test_no_outputs_are_no_verdicts(tmp_path: Path) -> None:
+    assert score(outputs(1).head(0), [Fake().judge(), "keyword:default"], store=tmp_path / "v.db").height == 0
+
+
 def test_columns_that_are_no_text_come_as_text(tmp_path: Path) -> None:
     seen: list[object] = []
 
