@@ -24,13 +24,14 @@ class Ask:
     Attributes
     ----------
     messages : the turns (`role`, `content`) for the tokenizer's chat template; empty where `text` is given.
-    template : what else the chat template is given by name (`guardian_config`, `documents`, `enable_thinking`, ...).
+    template : what else the chat template is given by name (`guardian_config`, `documents`, `enable_thinking`, ...);
+        it goes before the engine's own (`add_generation_prompt=True`).
     text : the whole prompt, for a guard without a chat template; None where `messages` are given.
     start : what the reply is made to begin with, so that the verdict is the next token (``"\\n\\n"``, ``"<score>"``).
-        It is part of `Reply.text`; an engine that cannot force it lets the guard write it.
+        It is part of `Reply.text` and not of `Reply.tokens`; an engine that cannot force it lets the guard write it.
     max_tokens : of the reply after `start`; 1 is a verdict in one forward pass, without generation.
-    cut : which field may be shortened where the prompt is too long, and where its text stands in `messages` or `text`:
-        the engine keeps its head and tail. Empty: nothing may be.
+    cut : the text that may be shortened where the prompt is too long, as it stands once in `messages` or `text`: the
+        engine keeps its head and tail. Empty: nothing may be.
     """
 
     messages: tuple[Mapping[str, Any], ...] = ()

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
-from urllib.parse import unquote
 
 import polars as pl
 
@@ -27,10 +25,10 @@ from interjudge.judges import expected_value, rubric_reply, rubric_template
 from interjudge.judges.base import ANSWER_COLUMNS, Family, Judge
 from interjudge.judges.llm_base import Answer, Estimate, Provider, ProviderError, Reply, Request
 from interjudge.judges.messages import without_secrets
+from interjudge.judges.options import Given, split_options
 from interjudge.judges.rubric import Rubric, built_in, load_rubric
 from interjudge.judges.rubric_reply import Found, is_json, read_reply
 
-_OPTIONS: Final = re.compile(r"[^&=?]+=[^&]*(?:&[^&=]+=[^&]*)*")
 # In this order they stand in a judge's name; the others say where and how it is asked, and change no name.
 _NAMED: Final = ("variant", "threshold", "policy", "examples", "shuffle", "temperature", "seed", "effort", "max_tokens")
 _ALTERNATIVES: Final = 20  # the most that any server gives
@@ -298,7 +296,7 @@ def _judge(prefix: str, rest: str, allowed: tuple[str, ...], make: Callable[...,
     ------
     InputError : no model or rubric is named, or an option is unknown or not of its kind.
     """
-    named, given = _split(rest)
+    named, given = split_options(rest)
     model, at, rubric_name = named.rpartition("@")
     spec = f"{prefix}/{named}"
     if not at or not model or not rubric_name:
@@ -307,7 +305,7 @@ def _judge(prefix: str, rest: str, allowed: tuple[str, ...], make: Callable[...,
     for name in given:
         if name not in allowed:
             raise InputError(f"{spec}: unknown option {name!r}{did_you_mean(name, allowed)}", expected=choices(allowed))
-    options = _Given(spec, given)
+    options = Given(spec, given)
     if given.get("api") == "responses" and "seed" in given:
         raise InputError(f"{spec}: the Responses API takes no seed", expected="seed with api=chat")
     where = {name: given[name] for name in ("base_url", "key_env", "api") if name in given}
@@ -330,48 +328,6 @@ def _judge(prefix: str, rest: str, allowed: tuple[str, ...], make: Callable[...,
     said = "&".join(f"{name}={given[name]}" for name in _NAMED if name in given)
     name = given.get("name") or (f"{spec}?{said}" if said else spec)
     return rubric_judge(provider, rubric, name=name, model=f"{prefix}/{model}", settings=settings)
-
-
-def _split(text: str) -> tuple[str, dict[str, str]]:
-    """`NAME?a=b&c=d` -> NAME and its options. A `?` that no `key=value` follows is part of the name."""
-    name, mark, tail = text.rpartition("?")
-    if not mark or not name or not _OPTIONS.fullmatch(tail):
-        return text, {}
-    pairs = [pair.partition("=") for pair in tail.split("&")]
-    twice = next((key for n, (key, _, _) in enumerate(pairs) if key in [k for k, _, _ in pairs[:n]]), None)
-    if twice is not None:
-        raise InputError(f"{name}: option {twice!r} stands twice", expected="each option once")
-    return name, {key: unquote(value) for key, _, value in pairs}
-
-
-@dataclass(frozen=True)
-class _Given:
-    """The options of one judge, each read as what it must be."""
-
-    spec: str
-    options: Mapping[str, str]
-
-    def number(self, name: str, default: float | None = None) -> float | None:
-        if name not in self.options:
-            return default
-        try:
-            value = float(self.options[name])
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= 0) and not (math.isfinite(value) and name == "threshold"):
-            self._wrong(name, "a number" if name == "threshold" else "a number from 0 up")
-        return value
-
-    def whole(self, name: str, default: int | None = None, least: int = 0) -> int | None:
-        if name not in self.options:
-            return default
-        text = self.options[name]
-        if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < least:
-            self._wrong(name, f"a whole number from {least} up")
-        return int(text)
-
-    def _wrong(self, name: str, expected: str) -> None:
-        raise InputError(f"{self.spec}: option {name!r} is not understood", found=self.options[name], expected=expected)
 
 
 _SAID: Final = (
