@@ -19,7 +19,8 @@ class Picture:
     section : the title of the section (`reports.sections`) it stands in, at its head.
     title, caption : plain text; the caption says in a sentence what to see in it. The writer escapes both.
     spec : Vega-Lite (a `dict` as Altair's `to_dict` gives it, its data inline), without title, with width
-        ``"container"``; drawn with a light and a dark theme, so colours that must survive both are named in it.
+        ``"container"``; drawn with a light and a dark theme, so colours that must survive both are named in it, and
+        what has the colour of writing is left to the theme's ``axis``, ``legend`` and ``text`` (``config.text.color``).
     table : the same figures, for screen readers and for those who want to copy them.
     """
 
