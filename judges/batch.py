@@ -26,12 +26,12 @@ from interjudge.judges.base import Judge
 from interjudge.judges.batch_base import Batched, Lost, Service, Standing, patiently, pause
 from interjudge.judges.batch_ledger import Batch, Ledger
 from interjudge.judges.batch_work import Work
+from interjudge.judges.distinct import check_given, distinct_judges, distinct_outputs
 from interjudge.judges.llm_base import Answer, Provider, ProviderError, Reply
 from interjudge.judges.messages import short_message, without_secrets
 from interjudge.judges.prices import Prices, read_prices
 from interjudge.judges.provider_client import fits
 from interjudge.judges.remote_work import checked
-from interjudge.judges.runner import _check, _distinct, _distinct_outputs
 from interjudge.judges.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -126,11 +126,11 @@ async def run_batch(
     ------
     InputError : the judge has no batch API; as `runner.score`.
     """
-    judge = _distinct([judge])[0]
-    _check(outputs, [judge], repeats)
+    judge = distinct_judges([judge])[0]
+    check_given(outputs, [judge], repeats)
     service = _needed(judge)
     with _opened(store) as kept:
-        seen = _distinct_outputs(outputs, tuple(judge.reads), kept)
+        seen = distinct_outputs(outputs, tuple(judge.reads), kept)
         with Ledger(kept.path, judge.hash, service.name) as ledger:
             run = _Run(Work(judge, seen, kept, ledger, repeats), service, tries, prices, progress)
             try:

@@ -12,9 +12,9 @@ import polars as pl
 
 from interjudge.judges.base import Judge
 from interjudge.judges.batch_ledger import Ledger
+from interjudge.judges.distinct import Distinct, judge_table
 from interjudge.judges.llm_base import Answer
 from interjudge.judges.remote_work import now, row
-from interjudge.judges.runner import _Distinct, _table
 from interjudge.judges.store import STORED, Store, verdict_table
 
 _WAIT_S: Final = 0.02
@@ -23,7 +23,7 @@ _WAIT_S: Final = 0.02
 class Work:
     """One judge on all outputs and repeats; outputs go by their numbers in the store (`output_id`)."""
 
-    def __init__(self, judge: Judge, outputs: _Distinct, store: Store, ledger: Ledger, repeats: int) -> None:
+    def __init__(self, judge: Judge, outputs: Distinct, store: Store, ledger: Ledger, repeats: int) -> None:
         self.judge, self.outputs, self.store, self.ledger, self.repeats = judge, outputs, store, ledger, repeats
         self.judge_id = store.use(judge)
         ids = outputs.ids.to_numpy()
@@ -76,4 +76,4 @@ class Work:
             )
             both = pl.concat([stored, missing], how="diagonal")
             pieces.append(both.with_columns(repeat=pl.lit(repeat, pl.Int64)))
-        return verdict_table(_table(self.judge, self.outputs.items, pl.concat(pieces)))
+        return verdict_table(judge_table(self.judge, self.outputs.items, pl.concat(pieces)))

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from interjudge.judges.base import Judge
+from interjudge.judges.distinct import Asked, as_judges, as_outputs, check_given, distinct_judges, output_hash
 from interjudge.judges.prices import Prices, read_prices
-from interjudge.judges.runner import Asked, _as_judges, _as_outputs, _check, _distinct, _output_hash
 from interjudge.judges.store import Store, stored_hashes
 
 _SAMPLE: Final = 5_000  # outputs whose tokens are counted; of more, so many spread evenly
@@ -62,9 +62,9 @@ def estimate(
     ------
     InputError : as `score`.
     """
-    asked = _distinct(_as_judges(judges))
-    outputs = _as_outputs(outputs)
-    _check(outputs, asked, repeats)
+    asked = distinct_judges(as_judges(judges))
+    outputs = as_outputs(outputs)
+    check_given(outputs, asked, repeats)
     costs = prices if isinstance(prices, Prices) else read_prices(prices)
     path = store.path if isinstance(store, Store) else None if store is None else Path(store)
     kept = path if path is not None and path.exists() and path.stat().st_size and not redo else None
@@ -73,7 +73,7 @@ def estimate(
     for judge in asked:
         reads = tuple(judge.reads)
         if reads not in seen:
-            hashes = _output_hash(outputs, reads)
+            hashes = output_hash(outputs, reads)
             seen[reads] = outputs.select(reads).with_columns(hash=hashes).filter(hashes.is_first_distinct())
         plans.append(_plan(judge, seen[reads], kept, repeats, costs, batch))
     return plans

@@ -85,7 +85,7 @@ def demo(
     full: opt.Full = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Score the bundled outputs with every judge that runs offline, analyse, report."""
+    """Score the bundled outputs with every judge that runs offline, add stored verdicts of others, analyse, report."""
     from interjudge.pipeline import run_demo
     from interjudge.reports.terminal import render_terminal
 

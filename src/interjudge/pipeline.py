@@ -15,6 +15,7 @@ from interjudge.agreement.analysis import Analysis, QuestionSpec, Tables, analys
 from interjudge.agreement.humans import EPSILON
 from interjudge.agreement.question import parse_map
 from interjudge.agreement.sampling import Sampling
+from interjudge.datasets.schema import VERDICT_COLUMNS
 from interjudge.datasets.source import READ_ERRORS, SQLITE_MAGIC
 from interjudge.datasets.write import check_targets, write_table
 from interjudge.errors import InputError
@@ -117,14 +118,16 @@ def run_demo(
     out: Path, *, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
 ) -> tuple[Report, list[Path]]:
     """Score the bundled outputs with `OFFLINE_JUDGES`, add stored verdicts, analyse, write everything to `out`."""
-    from interjudge.datasets.demo import load_outputs, load_reference  # noqa: PLC0415 - only the demo needs them
+    from interjudge.datasets.demo import load_outputs, load_reference, load_verdicts  # noqa: PLC0415 - only the demo needs them
 
     outputs, reference = load_outputs(), load_reference()
     _refuse_foreign(out, outputs)
     out = folder(out)
     write_table(outputs, out / OUTPUTS_NAME)  # first: a run that was stopped may go on in this folder
     judges = [get_judge(spec) for spec in OFFLINE_JUDGES]
-    verdicts = score(outputs, judges, store=out / "verdicts.db", progress=progress)
+    live = score(outputs, judges, store=out / "verdicts.db", progress=progress)
+    verdicts = pl.concat([live, load_verdicts()], how="diagonal")
+    verdicts = verdicts.select(name for name in VERDICT_COLUMNS if name in verdicts.columns)
     written = [out / OUTPUTS_NAME]
     for table, name in ((verdicts, "verdicts.parquet"), (reference, "reference.parquet")):
         write_table(table, out / name)
@@ -137,7 +140,7 @@ def run_demo(
         questions=_DEMO_QUESTIONS,
         cluster="prompt",
         sampling=Sampling(seed=seed),
-        title="The demo set under every judge that runs offline",
+        title="The demo set under judges that run offline, and under stored verdicts of models",
         live=OFFLINE_JUDGES,
     )
     return report, [*paths, *written, out / "verdicts.db"]

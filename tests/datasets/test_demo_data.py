@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import re
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import polars as pl
 import pytest
 
 from interjudge.datasets import make_demo
-from interjudge.datasets.demo import load_outputs, load_reference
+from interjudge.datasets.demo import load_outputs, load_reference, load_verdicts
 from interjudge.datasets.outputs import read_outputs
+from interjudge.datasets.schema import VERDICT_COLUMNS, VERDICT_CORE
+from interjudge.judges.base import Judge
 
 FOLDER = files("interjudge.datasets")
 CARD = FOLDER.joinpath("DEMO.md").read_text(encoding="utf-8")
@@ -23,6 +27,7 @@ LABELS = {
     "harm": {"safe", "unsafe"},
     "coherence": {"coherent", "incoherent"},
 }
+POSITIVE = {"refusal": "refusal", "harm": "unsafe", "coherence": "incoherent"}
 SUFFIXES = ["base", *(recipe.suffix for recipe in make_demo.RECIPES)]
 
 
@@ -112,7 +117,7 @@ def test_degenerate_outputs_are_not_all_the_same(outputs: pl.DataFrame) -> None:
 
 
 def test_the_files_are_small() -> None:
-    sizes = [len(FOLDER.joinpath(f"demo_{name}.parquet").read_bytes()) for name in ("outputs", "reference")]
+    sizes = [len(FOLDER.joinpath(f"demo_{name}.parquet").read_bytes()) for name in ("outputs", "reference", "verdicts")]
     assert sum(sizes) < 2_000_000
 
 
@@ -133,3 +138,77 @@ def test_the_script_has_no_default_folder(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit, match="2"):
         make_demo.main([])
     assert "--out" in capsys.readouterr().err
+
+
+# Stored verdicts, and the script that adds to them.
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> pl.DataFrame:
+    return load_verdicts()
+
+
+def test_every_stored_judge_has_one_verdict_on_every_output(outputs: pl.DataFrame, verdicts: pl.DataFrame) -> None:
+    assert set(verdicts.columns) <= set(VERDICT_COLUMNS)
+    assert set(VERDICT_CORE) <= set(verdicts.columns)
+    assert {name: VERDICT_COLUMNS[name] for name in verdicts.columns} == dict(verdicts.schema)
+    for (judge,), rows in verdicts.group_by("judge"):
+        assert "://" not in str(judge)
+        assert rows.select("judge_hash", "construct", "judge_kind").n_unique() == 1
+        assert rows["item_id"].to_list() == outputs["item_id"].to_list()
+
+
+def test_the_card_tells_how_far_each_stored_judge_agrees_with_the_reference(
+    reference: pl.DataFrame, verdicts: pl.DataFrame
+) -> None:
+    """`| judge | construct | ok | says LABEL | right | of the PREVALENCE LABEL found |`, counted anew here."""
+    for (judge,), rows in verdicts.group_by("judge"):
+        (cells,) = (_cells(line) for line in CARD.splitlines() if line.startswith(f"| `{judge}` |"))
+        construct = rows["construct"][0]
+        assert cells[1] == construct
+        gold = rows.join(reference.filter(criterion=construct), on="item_id")
+        said = pl.col("label") == POSITIVE[construct]
+        counts = gold.filter(status="ok").select(
+            n=pl.len(), said=said.sum(), right=(pl.col("label") == pl.col("gold")).sum(),
+            found=(said & (pl.col("gold") == POSITIVE[construct])).sum(),
+        )  # fmt: skip
+        assert [int(cell) for cell in cells[2:]] == list(counts.row(0))
+
+
+@pytest.fixture
+def make(repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pl.DataFrame]:
+    """The script, which is no package's module, on files of its own."""
+    monkeypatch.syspath_prepend(repo_root / "tests" / "bench")
+    script = importlib.import_module("make_demo_verdicts")
+
+    def run(*arguments: str) -> pl.DataFrame:
+        script.main([*arguments, "--out", str(tmp_path / "v.parquet"), "--store", str(tmp_path / "v.db")])
+        return pl.read_parquet(tmp_path / "v.parquet")
+
+    return run
+
+
+def test_the_script_adds_a_judge_beside_the_others_and_refreshes_it(
+    verdicts: pl.DataFrame, make: Callable[..., pl.DataFrame], tmp_path: Path
+) -> None:
+    verdicts.write_parquet(tmp_path / "v.parquet")
+    more = make("--judge", "keyword:prefix")
+    assert more.filter(judge="keyword:prefix")["item_id"].to_list() == load_outputs()["item_id"].to_list()
+    assert more.filter(pl.col("judge") != "keyword:prefix").equals(verdicts)
+    assert make("--judge", "keyword:prefix").equals(more)
+    assert make("--drop", "keyword:prefix").equals(verdicts)
+
+
+def test_the_script_writes_nothing_while_verdicts_are_missing(
+    make: Callable[..., pl.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: pl.DataFrame) -> pl.DataFrame:
+        raise RuntimeError("no model here")
+
+    judge = Judge(
+        name="broken", kind="rubric", construct="harm", labels=("safe", "unsafe"), evaluate=fails, identity={}
+    )
+    monkeypatch.setattr("make_demo_verdicts.get_judge", lambda _: judge)
+    with pytest.raises(SystemExit, match=r"360 of 360 verdicts are missing: .*no model here"):
+        make("--judge", "broken")
+    assert not (tmp_path / "v.parquet").exists()

@@ -47,12 +47,15 @@ def model_file() -> Path:
 
 
 class SmallModel:
-    """The server as a process of its own; it ends with the block, or with the test that started it."""
+    """The server as a process of its own; it ends with the block, or with the test that started it. Port 0 is any."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
 
     def __enter__(self) -> SmallModel:
         if importlib.util.find_spec("xllamacpp") is None:
             raise NoModelError("xllamacpp is not installed")
-        command = [sys.executable, __file__, str(model_file())]
+        command = [sys.executable, __file__, str(model_file()), str(self._port)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -100,7 +103,7 @@ def main() -> None:
     parameters.model_alias = {NAME}
     parameters.n_ctx = 8192
     parameters.n_parallel = 4
-    parameters.port = 0
+    parameters.port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     parameters.hostnames = ["127.0.0.1"]
     parameters.cpuparams.n_threads = 1  # two wait for each other in a busy loop, for minutes on a busy machine
     server = xllamacpp.Server(parameters)
