@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from interjudge.judges.batch_base import TIMEOUT, BatchConnection, Lost, Room, Standing, patiently, text
 from interjudge.judges.llm_base import ProviderError, Reply, Request
+from interjudge.judges.openai_reply import read_chat, read_response
 from interjudge.judges.provider_errors import objection, status_error
 from interjudge.judges.provider_openai import (
     _CHAT,
@@ -19,8 +20,6 @@ from interjudge.judges.provider_openai import (
     OpenAIProvider,
     _error_inside,
     open_openai,
-    read_chat,
-    read_response,
 )
 
 ROOM: Final = Room(requests=50_000, bytes=190_000_000)

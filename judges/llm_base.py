@@ -10,7 +10,7 @@ runner (`judges.remote`) decides when to ask, how often to try again, and keeps 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from interjudge.datasets.schema import Status
@@ -22,7 +22,9 @@ Failure = Literal["again", "slow down", "broken", "filtered", "rejected"]
 
 @dataclass(frozen=True)
 class Message:
-    role: Literal["system", "user", "assistant"]
+    """One turn. `role`: ``system``, ``user`` or ``assistant``; of a model's own chat template, another too."""
+
+    role: str
     text: str
 
 
@@ -38,6 +40,8 @@ class Request:
     name : of the schema, letters and underscores.
     top_logprobs : alternatives wanted at each token of the reply (0 to 20); 0 for none.
     temperature, seed, effort : None leaves them to the server. `effort`: of reasoning, in the provider's words.
+    template : what the server's chat template is given by name. Only servers that apply the model's own have it.
+    text : the whole prompt instead of messages, for an API without a chat template.
     """
 
     messages: tuple[Message, ...]
@@ -48,6 +52,8 @@ class Request:
     seed: int | None = None
     effort: str | None = None
     top_logprobs: int = 0
+    template: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,19 @@ RUBRIC is the name of a built-in rubric or the path of a `.toml` file. docs/rubr
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
 
-import polars as pl
-
 from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges import expected_value, rubric_reply, rubric_template
-from interjudge.judges.base import ANSWER_COLUMNS, Family, Judge
+from interjudge.judges.base import Family, Judge
 from interjudge.judges.llm_base import Answer, Estimate, Provider, ProviderError, Reply, Request
-from interjudge.judges.messages import without_secrets
 from interjudge.judges.options import Given, split_options
+from interjudge.judges.remote_batch import evaluate_remote
 from interjudge.judges.rubric import Rubric, built_in, load_rubric
 from interjudge.judges.rubric_reply import Found, is_json, read_reply
 
@@ -33,7 +29,6 @@ from interjudge.judges.rubric_reply import Found, is_json, read_reply
 _NAMED: Final = ("variant", "threshold", "policy", "examples", "shuffle", "temperature", "seed", "effort", "max_tokens")
 _ALTERNATIVES: Final = 20  # the most that any server gives
 _CHARS_A_TOKEN: Final = 4  # of English; other scripts take more tokens
-_AT_ONCE: Final = 8  # where the judge is asked about a batch by itself, without the runner
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def rubric_judge(
         kind="rubric",
         construct=rubric.construct,
         labels=rubric.scale.all_labels,
-        evaluate=partial(_evaluate, remote),
+        evaluate=partial(evaluate_remote, remote, rubric.reads),
         identity=remote.identity(),
         reads=rubric.reads,
         batch_size=100,
@@ -233,45 +228,6 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _evaluate(remote: RubricRemote, outputs: pl.DataFrame) -> pl.DataFrame:
-    """A batch, asked a few at a time, each once; the runner does better."""
-    texts = outputs.select(pl.col(name).cast(pl.String) for name in remote.rubric.reads).to_dicts()
-    # In a thread of its own: a notebook has a loop that is running already.
-    with ThreadPoolExecutor(1) as pool:
-        answers = pool.submit(asyncio.run, _all(remote, texts)).result()
-    rows = [{name: value for name, value in asdict(a).items() if name in ANSWER_COLUMNS} for a in answers]
-    return pl.DataFrame(rows, schema=_COLUMNS)
-
-
-_COLUMNS: Final = {
-    "status": pl.String(), "label": pl.String(), "score": pl.Float64(), "confidence": pl.Float64(),
-    "rationale": pl.String(), "raw": pl.String(), "latency_s": pl.Float64(), "input_tokens": pl.Int64(),
-    "output_tokens": pl.Int64(), "cost_usd": pl.Float64(),
-}  # fmt: skip
-
-
-async def _all(remote: RubricRemote, outputs: list[dict[str, str | None]]) -> list[Answer]:
-    several = asyncio.Semaphore(_AT_ONCE)
-    broken: list[str] = []  # why no request of this judge can succeed
-
-    async def one(output: dict[str, str | None]) -> Answer:
-        async with several:
-            if broken:
-                return Answer("error", raw=broken[0], requests=0)
-            try:
-                return await remote.ask(output, 0)
-            except ProviderError as error:
-                words = without_secrets(str(error))
-                if error.failure == "broken":
-                    broken.append(words)
-                return Answer("filtered" if error.failure == "filtered" else "error", raw=words)
-
-    try:
-        return await asyncio.gather(*(one(output) for output in outputs))
-    finally:
-        await remote.close()
-
-
 # From a specification to a judge.
 
 _COMMON: Final = (*_NAMED, "base_url", "key_env", "timeout", "name")
@@ -308,6 +264,8 @@ def _judge(prefix: str, rest: str, allowed: tuple[str, ...], make: Callable[...,
     options = Given(spec, given)
     if given.get("api") == "responses" and "seed" in given:
         raise InputError(f"{spec}: the Responses API takes no seed", expected="seed with api=chat")
+    if given.get("api") == "completions":
+        raise InputError(f"{spec}: a rubric is asked in messages", found="completions", expected="chat or responses")
     where = {name: given[name] for name in ("base_url", "key_env", "api") if name in given}
     timeout = options.number("timeout")
     provider = make(model, **where, **({} if timeout is None else {"timeout": timeout}))

@@ -1,4 +1,4 @@
-"""OpenAI and every server that speaks its API: Chat Completions and Responses, through the official SDK.
+"""OpenAI and every server that speaks its API: Chat Completions, Responses and Completions, through the official SDK.
 
 What a server does not take (a temperature, a schema, log probabilities, `max_completion_tokens` where it is an old
 one) is left out or said the old way after its first objection, and `OpenAIProvider.refused` names it.
@@ -7,20 +7,19 @@ one) is left out or said the old way after its first objection, and `OpenAIProvi
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, compress
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from interjudge.errors import InputError, choices
-from interjudge.judges.llm_base import Finish, Provider, ProviderError, Reply, Request, Token
-from interjudge.judges.provider_client import Address, Connection, address, fits, number
-from interjudge.judges.provider_errors import malformed, status_error
+from interjudge.judges.llm_base import Provider, ProviderError, Reply, Request
+from interjudge.judges.openai_reply import read_chat, read_completion, read_response
+from interjudge.judges.provider_client import Address, Connection, address, fits
+from interjudge.judges.provider_errors import status_error
 
-Api = Literal["chat", "responses"]
+Api = Literal["chat", "responses", "completions"]
 
 DEFAULT_URL: Final = "https://api.openai.com/v1"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
@@ -42,6 +41,11 @@ _RESPONSES: Final = {
     "text": ("text.format", "json_schema", "structured outputs"),
     "store": ("store",),
 }
+_COMPLETIONS: Final = {
+    "temperature": ("temperature",),
+    "seed": ("seed",),
+    "logprobs": ("logprobs", "log probabilities"),
+}
 _RESPONSE_ERRORS: Final = {"rate_limit_exceeded": 429, "invalid_prompt": 400, "server_error": 500}
 
 
@@ -60,7 +64,8 @@ def openai_provider(
     base_url : else `OPENAI_BASE_URL`, else OpenAI's own.
     key_env : the variable that holds the key. Needed for any server that wants one and is not OpenAI's, which
         takes it from `OPENAI_API_KEY`: that key is sent nowhere else.
-    api : ``chat`` (Chat Completions, which every such server has) or ``responses``.
+    api : ``chat`` (Chat Completions, which every such server has), ``responses``, or ``completions``, which takes
+        `Request.text` as it is.
     timeout : seconds for one request, from first to last.
 
     Raises
@@ -118,12 +123,13 @@ class OpenAIProvider:
         return tuple(sorted(self._connection.refused))
 
     async def complete(self, request: Request) -> Reply:
-        names, call = (_CHAT, _ask_chat) if self.api == "chat" else (_RESPONSES, _ask_responses)
+        names, call = _CALLS[self.api]
         return self.read(await self._connection.send_adapted(call, partial(self.body, request), names), request)
 
     def body(self, request: Request, refused: frozenset[str] = frozenset()) -> dict[str, Any]:
         """The JSON that asks it, without the parameters in `refused`."""
-        return (self._chat_body if self.api == "chat" else self._responses_body)(request, refused)
+        write = {"chat": self._chat_body, "responses": self._responses_body, "completions": self._completions_body}
+        return write[self.api](request, refused)
 
     def read(self, answer: Mapping[str, Any], request: Request) -> Reply:
         """The reply in the JSON that the server answered.
@@ -135,7 +141,7 @@ class OpenAIProvider:
         host = self._where.host
         if isinstance(answer.get("error"), Mapping):
             raise _error_inside(answer["error"], host, self._connection)
-        reply = (read_chat if self.api == "chat" else read_response)(answer, host)
+        reply = {"chat": read_chat, "responses": read_response, "completions": read_completion}[self.api](answer, host)
         return replace(reply, structured=reply.finish == "stop" and fits(reply.text, request.schema))
 
     async def close(self) -> None:
@@ -160,6 +166,8 @@ class OpenAIProvider:
             body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
         if request.schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": _named(request)}
+        if request.template:  # never left out: it decides what is asked
+            body["chat_template_kwargs"] = dict(request.template)
         if "logprobs" in refused:
             body.pop("top_logprobs", None)
         return {
@@ -184,13 +192,26 @@ class OpenAIProvider:
                 body["response_format"] = {"type": "json_schema", "json_schema": _named(request)}
         return {name: value for name, value in body.items() if value is not None and name not in refused}
 
+    def _completions_body(self, request: Request, refused: frozenset[str]) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "prompt": request.text or "",
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "seed": request.seed,
+            "logprobs": request.top_logprobs or None,
+        }
+        return {name: value for name, value in body.items() if value is not None and name not in refused}
+
 
 def _named(request: Request) -> dict[str, Any]:
     return {"name": request.name, "schema": dict(request.schema or {}), "strict": True}
 
 
 async def _ask_chat(client: Any, body: dict[str, Any]) -> Any:
-    return await client.chat.completions.with_raw_response.create(**body)
+    known = {name: value for name, value in body.items() if name != "chat_template_kwargs"}
+    more = {name: value for name, value in body.items() if name == "chat_template_kwargs"}
+    return await client.chat.completions.with_raw_response.create(**known, extra_body=more or None)
 
 
 async def _ask_responses(client: Any, body: dict[str, Any]) -> Any:
@@ -199,138 +220,15 @@ async def _ask_responses(client: Any, body: dict[str, Any]) -> Any:
     return await client.responses.with_raw_response.create(**known, extra_body=more or None)
 
 
-def read_chat(body: Mapping[str, Any], host: str) -> Reply:
-    """The reply in a chat completion.
-
-    Raises
-    ------
-    ProviderError : ``again``: it is none.
-    """
-    several = body.get("choices")
-    choice = several[0] if isinstance(several, list) and several else None
-    message = choice.get("message") if isinstance(choice, Mapping) else None
-    if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
-        raise malformed(host, "no message in it")
-    content, refusal, reason = message.get("content"), message.get("refusal"), choice.get("finish_reason")
-    if isinstance(content, list):  # parts, as some servers write it
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
-    if content is None:
-        content = _arguments(message)
-    if not isinstance(content, str) or not isinstance(refusal, str | None) or not isinstance(reason, str | None):
-        raise malformed(host, "no text in it")
-    given = choice.get("logprobs")
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, Mapping) else {}
-    return Reply(
-        text=content or refusal or "",
-        finish=_finish(reason, refusal),
-        tokens=_tokens(given.get("content"), content) if isinstance(given, Mapping) else None,
-        model=_name(body),
-        input_tokens=number(usage.get("prompt_tokens")),
-        output_tokens=number(usage.get("completion_tokens")),
-    )
+async def _ask_completions(client: Any, body: dict[str, Any]) -> Any:
+    return await client.completions.with_raw_response.create(**body)
 
 
-def read_response(body: Mapping[str, Any], host: str) -> Reply:
-    """The reply in an answer of the Responses API.
-
-    Raises
-    ------
-    ProviderError : ``again``: it is none.
-    """
-    output = body.get("output")
-    if not isinstance(output, list):
-        raise malformed(host, "no output in it")
-    messages = [item for item in output if isinstance(item, Mapping) and item.get("type") == "message"]
-    parts = [part for item in messages for part in _listed(item.get("content"), host)]
-    texts = [part for part in parts if part.get("type") == "output_text"]
-    refusals = [part.get("refusal") for part in parts if part.get("type") == "refusal"]
-    words = [part.get("text") for part in texts] or refusals
-    if not all(isinstance(word, str) for word in words):
-        raise malformed(host, "no text in it")
-    details = body.get("incomplete_details")
-    reason = details.get("reason") if isinstance(details, Mapping) else None
-    if not parts and reason is None:
-        raise malformed(host, "no message in it")
-    tokens = [_tokens(part.get("logprobs"), str(part["text"])) for part in texts]
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, Mapping) else {}
-    return Reply(
-        text="".join(str(word) for word in words),
-        finish=_finish("length" if reason == "max_output_tokens" else reason, refusals),
-        tokens=tuple(t for some in tokens for t in some or ()) or None,
-        model=_name(body),
-        input_tokens=number(usage.get("input_tokens")),
-        output_tokens=number(usage.get("output_tokens")),
-    )
-
-
-def _finish(reason: object, refusal: object) -> Finish:
-    if reason == "content_filter":
-        return "filtered"
-    if refusal:
-        return "refused"
-    return "length" if reason == "length" else "stop"
-
-
-def _arguments(message: Mapping[str, Any]) -> str:
-    """The arguments of a tool call, which some servers write instead of a text; else nothing."""
-    try:
-        return str(message["tool_calls"][0]["function"]["arguments"])
-    except (KeyError, IndexError, TypeError):
-        return ""
-
-
-def _listed(content: object, host: str) -> list[Mapping[str, Any]]:
-    if not isinstance(content, list):
-        raise malformed(host, "no text in it")
-    return [part for part in content if isinstance(part, Mapping)]
-
-
-def _tokens(given: object, text: str) -> tuple[Token, ...] | None:
-    """The tokens that spell the reply; None where there are none, or they spell something else.
-
-    A server may count what it removes from the text (thoughts, a fence around JSON) among the tokens.
-    """
-    if not isinstance(given, list) or not given or not text:
-        return None
-    try:
-        tokens = [_token(one) for one in given]
-        pieces = [_spelled(one) for one in given]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    sought = text.encode(errors="replace")
-    start = b"".join(pieces).rfind(sought)
-    if start < 0:
-        return None
-    ends = list(accumulate(len(piece) for piece in pieces))
-    inside = [start < end and end - len(piece) < start + len(sought) for piece, end in zip(pieces, ends, strict=True)]
-    return tuple(compress(tokens, inside)) or None
-
-
-def _token(given: Mapping[str, Any]) -> Token:
-    text, logprob = _pair(given)
-    top = [_pair(other) for other in given.get("top_logprobs") or ()]
-    # A grammar may have chosen what is not among the likeliest.
-    return Token(text, logprob, (*top, *([(text, logprob)] if top and text not in dict(top) else ())))
-
-
-def _pair(given: Mapping[str, Any]) -> tuple[str, float]:
-    text, logprob = given["token"], float(given["logprob"])
-    if not isinstance(text, str) or math.isnan(logprob):
-        raise ValueError
-    return text, logprob
-
-
-def _spelled(given: Mapping[str, Any]) -> bytes:
-    """The bytes of a token: its text may stand for a part of a character."""
-    spelled = given.get("bytes")
-    return bytes(spelled) if isinstance(spelled, list) else str(given["token"]).encode(errors="replace")
-
-
-def _name(body: Mapping[str, Any]) -> str | None:
-    name = body.get("model")
-    return name if isinstance(name, str) else None
+_CALLS: Final[dict[str, tuple[Mapping[str, tuple[str, ...]], Any]]] = {
+    "chat": (_CHAT, _ask_chat),
+    "responses": (_RESPONSES, _ask_responses),
+    "completions": (_COMPLETIONS, _ask_completions),
+}
 
 
 def _error_inside(error: Mapping[str, Any], host: str, connection: Connection) -> ProviderError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,15 +78,19 @@ def is_json(text: str) -> bool:
 
 
 def declines(rubric: Rubric, text: str) -> bool:
-    """Whether a reply without an answer is a refusal to judge; cautious, since it may quote one.
-
-    Brief, begins as refusals do (`judges/lexicon.toml`), and names nothing that could be an answer.
-    """
+    """Whether a reply without an answer is a refusal to judge; cautious, since it may quote one."""
     text = _said(text)
-    if not text or len(text) > _REFUSAL_CHARS or re.search(r"[0-9{<]", text):
+    if re.search(r"[0-9{<]", text):
         return False
-    scale = rubric.scale
-    words = [*scale.answers, *(["yes", "no"] if scale.criteria else [])]
+    return declines_in(text, [*rubric.scale.answers, *(["yes", "no"] if rubric.scale.criteria else [])])
+
+
+def declines_in(text: str, words: Sequence[str]) -> bool:
+    """Whether a text is a refusal: brief, begins as refusals do (`judges/lexicon.toml`), and holds none of `words`,
+    which could be an answer."""
+    text = text.strip()
+    if not text or len(text) > _REFUSAL_CHARS:
+        return False
     if any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in words):
         return False
     lexicon = built_in()

@@ -305,6 +305,6 @@ def test_identity_and_name_of_what_decides() -> None:
     }  # fmt: skip
     assert json.loads(json.dumps(provider.identity)) == provider.identity
     with pytest.raises(InputError, match="no such API"):
-        openai_provider("m", api="completions")  # type: ignore[arg-type]
+        openai_provider("m", api="messages")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no model"):
         openai_provider(" ")

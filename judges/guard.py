@@ -1,0 +1,166 @@
+"""Guard models as judges: `guard/NAME`, on this machine or behind a server.
+
+    guard/llama-guard-3-8b                                              on this machine, through transformers
+    guard/granite-guardian-3.3-8b?risk=jailbreak&base_url=http://127.0.0.1:8000/v1      behind a server (vLLM, ...)
+    guard/./my-weights?format=./my.toml
+
+docs/guards.md lists the guards and explains the options.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from interjudge.errors import InputError, choices, did_you_mean
+from interjudge.judges.base import Family, Judge
+from interjudge.judges.guard_base import Engine
+from interjudge.judges.guard_format import Format
+from interjudge.judges.guard_load import Wanted, built_in, guard_of, load_guard, models
+from interjudge.judges.guard_local import evaluate_local
+from interjudge.judges.guard_remote import GuardRemote, reader
+from interjudge.judges.llm_base import Provider
+from interjudge.judges.options import Given, split_options
+from interjudge.judges.remote_batch import evaluate_remote
+
+_BATCH: Final = 64  # outputs asked, and stored, at a time on this machine
+# In this order they stand in a judge's name; the others say where and how it is asked, and change no name.
+_NAMED: Final = (
+    "risk", "answer", "turn", "criteria", "policy", "construct", "think", "threshold", "format", "prompt", "revision",
+)  # fmt: skip
+_SERVER: Final = ("base_url", "key_env", "timeout")
+_LOCAL: Final = (
+    "revision", "device", "dtype", "device_map", "quantize", "local_files_only", "max_length", "batch_tokens",
+    "batch_size",
+)  # fmt: skip
+_OPTIONS: Final = tuple(dict.fromkeys((*_NAMED, "name", "model", "engine", *_SERVER, *_LOCAL)))
+
+
+def local_guard(format: Format, engine: Engine, *, name: str, batch_size: int = _BATCH) -> Judge:
+    """A guard that an engine on this machine runs."""
+    identity = {"engine": dict(engine.identity), "format": format.identity(), "reader": reader()}
+    return _judge(format, name, identity, evaluate=partial(evaluate_local, format, engine), batch_size=batch_size)
+
+
+def server_guard(format: Format, provider: Provider, *, name: str, model: str) -> Judge:
+    """A guard behind a server. `model`: as a price table lists it."""
+    remote = GuardRemote(provider, format, name, model)
+    evaluate = partial(evaluate_remote, remote, format.reads)
+    return _judge(format, name, remote.identity(), evaluate=evaluate, batch_size=100, remote=remote)
+
+
+def _judge(format: Format, name: str, identity: Mapping[str, object], **how: Any) -> Judge:
+    return Judge(
+        name=name,
+        kind="classifier",
+        construct=format.construct,
+        labels=format.labels,
+        identity=identity,
+        reads=format.reads,
+        threshold=format.threshold if len(format.labels) == 2 else None,
+        files=format.files,
+        **how,
+    )
+
+
+# From a specification to a judge.
+
+
+def _make(rest: str) -> Judge:
+    """The judge ``guard/REST``.
+
+    Raises
+    ------
+    InputError : no such guard, or an option is unknown, not of its kind, or of no use.
+    """
+    named, given = split_options(rest)
+    spec = f"guard/{named}"
+    for option in given:
+        if option not in _OPTIONS:
+            problem = f"{spec}: unknown option {option!r}{did_you_mean(option, _OPTIONS)}"
+            raise InputError(problem, expected=choices(_OPTIONS, 40))
+    options = Given(spec, given)
+    model = given.get("model") or models().get(named, named)
+    guard = load_guard(given["format"]) if "format" in given else guard_of(models().get(named, named))
+    for one, other in (("risk", "answer"), ("criteria", "policy")):
+        if one in given and other in given:
+            raise InputError(f"{spec}: {one} and {other} are the same", expected="one of them")
+    option = guard.part.option or "risk"
+    wrong = next((one for one in ("risk", "answer") if one in given and guard.part.choice and one != option), None)
+    if wrong is not None:
+        raise InputError(f"{spec}: it has no {wrong}", found=given[wrong], expected=f"{option}={guard.part.default}")
+    format_ = guard.format(
+        Wanted(
+            choice=given.get("risk", given.get("answer")),
+            turn=given.get("turn"),
+            construct=given.get("construct"),
+            criteria=given.get("criteria", given.get("policy")),
+            prompt=given.get("prompt"),
+            think=options.yes("think") if "think" in given else None,
+            threshold=options.number("threshold"),
+        )
+    )
+    said = "&".join(f"{one}={given[one]}" for one in _NAMED if one in given)
+    name = given.get("name") or (f"{spec}?{said}" if said else spec)
+    if _is_server(spec, given):
+        return server_guard(format_, _provider(model, format_, options), name=name, model=f"openai/{model}")
+    size = options.whole("batch_size", _BATCH, least=1) or _BATCH
+    return local_guard(format_, _engine(model, options), name=name, batch_size=size)
+
+
+def _is_server(spec: str, given: Mapping[str, str]) -> bool:
+    """Whether a server is asked: `engine` says so, or there is an address."""
+    engine = given.get("engine") or ("server" if "base_url" in given else "local")
+    if engine not in ("local", "server"):
+        raise InputError(f"{spec}: no such engine", found=engine, expected="local or server")
+    if engine == "server" and "base_url" not in given:
+        raise InputError(f"{spec}: nothing says where the server is", expected="base_url=http://HOST:PORT/v1")
+    other = _LOCAL if engine == "server" else _SERVER
+    odd = next((one for one in given if one in other), None)
+    if odd is not None:
+        raise InputError(f"{spec}: option {odd!r} has no use with engine={engine}", expected=f"no {odd}")
+    return engine == "server"
+
+
+def _provider(model: str, format: Format, options: Given) -> Provider:
+    from interjudge.judges.provider_openai import openai_provider  # noqa: PLC0415  only where it is asked
+
+    how: dict[str, Any] = {name: options.options[name] for name in ("base_url", "key_env") if name in options.options}
+    if "timeout" in options.options:
+        how["timeout"] = options.number("timeout")
+    return openai_provider(model, api="chat" if format.text is None else "completions", **how)
+
+
+def _engine(model: str, options: Given) -> Engine:
+    """The engine on this machine; nothing is loaded yet."""
+    given = options.options
+    how: dict[str, Any] = {
+        one: given[one] for one in ("revision", "device", "dtype", "device_map", "quantize") if one in given
+    }
+    if "local_files_only" in given:
+        how["local_files_only"] = options.yes("local_files_only")
+    how |= {one: options.whole(one, least=1) for one in ("max_length", "batch_tokens") if one in given}
+    try:
+        found = importlib.import_module("interjudge.judges.local_engine")
+    except ModuleNotFoundError as error:
+        if error.name != "interjudge.judges.local_engine":
+            raise
+        raise InputError("no engine on this machine can run guards", expected="base_url=URL of a server") from None
+    engine: Engine = found.LocalEngine(model, **how)
+    return engine
+
+
+def _ready() -> tuple[str, ...]:
+    """The guards that need no text of the user's."""
+    return tuple(name for guard in built_in().values() if guard.ready() for name in guard.part.models)
+
+
+FAMILY: Final = Family(
+    summary="A guard model (safety classifier), on this machine or behind a server. Options: risk, answer, turn, "
+    "criteria, think, threshold, prompt, format, base_url, model, device and others.",
+    make=_make,
+    names=(),
+    usage="guard/NAME_OR_MODEL_ID[?OPTIONS]",
+)

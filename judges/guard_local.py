@@ -1,0 +1,63 @@
+"""A batch of outputs before a guard on this machine: one pass for the verdicts, then one for the categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from interjudge.datasets.schema import VERDICT_COLUMNS
+from interjudge.judges.base import ANSWER_COLUMNS
+from interjudge.judges.guard_base import Ask, Engine, Local
+from interjudge.judges.guard_format import Format
+from interjudge.judges.guard_remote import verdict
+from interjudge.judges.guard_reply import Found, read_reply
+
+_SCHEMA = {name: VERDICT_COLUMNS[name] for name in ANSWER_COLUMNS}
+
+
+def evaluate_local(format: Format, engine: Engine, outputs: pl.DataFrame) -> pl.DataFrame:
+    """The verdicts of a batch, in order."""
+    rows = outputs.select(pl.col(name).cast(pl.String) for name in format.reads).to_dicts()
+    lacking = [format.lacks(row) for row in rows]
+    asked = [n for n, name in enumerate(lacking) if name is None]
+    first = dict(zip(asked, _replies(engine, [format.ask(rows[n]) for n in asked]), strict=True))
+    found = {n: read_reply(format, local.reply) for n, local in first.items()}
+    more = {n: ask for n, one in found.items() if one.label and (ask := format.ask_on(rows[n], one.label)) is not None}
+    second = dict(zip(more, _replies(engine, list(more.values())), strict=True))
+    answers = [
+        {"status": "not_run", "raw": f"the output has no {name}"}
+        if name is not None
+        else _answer(format, found[n], first[n], second.get(n))
+        for n, name in enumerate(lacking)
+    ]
+    return pl.DataFrame([{c: answer.get(c) for c in ANSWER_COLUMNS} for answer in answers], schema=_SCHEMA)
+
+
+def _replies(engine: Engine, asks: Sequence[Ask]) -> list[Local]:
+    return engine.replies(asks) if asks else []
+
+
+def _answer(format: Format, found: Found, first: Local, second: Local | None) -> Mapping[str, Any]:
+    """The verdict of the first reply, with the categories of the one that goes on from it."""
+    if second is not None:
+        listed = read_reply(format, replace(second.reply, tokens=None))
+        found = replace(found, categories=listed.categories)
+    locals_ = [first, *([second] if second is not None else [])]
+    left_out = max(local.left_out for local in locals_)
+    if left_out:
+        words = f"{left_out} tokens in the middle of the response were left out, to fit what the guard can read"
+        found = replace(found, said=(*found.said, words))
+    return {
+        **verdict(found),
+        "raw": locals_[-1].reply.text,
+        "input_tokens": _sum([local.reply.input_tokens for local in locals_]),
+        "output_tokens": _sum([local.reply.output_tokens for local in locals_]),
+    }
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
