@@ -12,6 +12,7 @@ import typer
 
 from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
+from interjudge.cli_card import register as register_card
 from interjudge.cli_plan import register as register_plan
 from interjudge.cli_run import register as register_run
 from interjudge.errors import InputError, InterjudgeError, printable
@@ -375,6 +376,7 @@ def report(
     _wrote(written)
 
 
+register_card(app)
 register_plan(app)
 register_run(app)
 
