@@ -101,7 +101,14 @@ def examine(
     blind = replace(panel, gold=None)
     found = None
     if panel.question.labels:
-        found = flag(blind, verdicts, seed=sampling.seed, evidence=evidence, reference=panel.gold)
+        found = flag(
+            blind,
+            verdicts,
+            seed=sampling.seed,
+            evidence=evidence,
+            reference=panel.gold,
+            confidence=sampling.confidence,
+        )
     truth = None if found is None else found.truth
     several = len(panel.judges) > 1
     worth = panel_worth(panel.names, truth) if truth is not None and several and has_choice(panel.codes) else None

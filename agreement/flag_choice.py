@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from interjudge.agreement.intervals import proportion
 from interjudge.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -69,29 +70,43 @@ def choose(p_wrong: Floats, rule: Rule, seed: int = 0) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Bin:
-    """Verdicts with p_wrong in [low, high): how many, the mean p_wrong, the share that was wrong."""
+    """Verdicts with p_wrong in [low, high): how many, the mean p_wrong, the share that was wrong and its interval."""
 
     low: float
     high: float
     n: int
     predicted: float
     observed: float
+    ci_low: float | None = None
+    ci_high: float | None = None
 
 
-def reliability(p_wrong: Floats, wrong: NDArray[np.bool_], bins: int = 10) -> tuple[Bin, ...]:
+def reliability(
+    p_wrong: Floats,
+    wrong: NDArray[np.bool_],
+    unit: NDArray[np.int64] | None = None,
+    bins: int = 10,
+    *,
+    confidence: float = 0.95,
+) -> tuple[Bin, ...]:
     """Predicted against observed share of wrong verdicts in `bins` equal ranges of p_wrong; empty ones left out.
 
     Parameters
     ----------
     p_wrong, wrong : (n,) of the verdicts whose truth is known.
+    unit : (n,) number of the sampling unit of each; None: every verdict is one.
     """
     place = np.minimum((p_wrong * bins).astype(np.int64), bins - 1)
     n = np.bincount(place, minlength=bins)
-    predicted, observed = (np.bincount(place, weights=w, minlength=bins) for w in (p_wrong, wrong.astype(float)))
-    return tuple(
-        Bin(b / bins, (b + 1) / bins, int(n[b]), float(predicted[b] / n[b]), float(observed[b] / n[b]))
-        for b in np.flatnonzero(n).tolist()
-    )
+    predicted = np.bincount(place, weights=p_wrong, minlength=bins)
+    found = []
+    for b in np.flatnonzero(n).tolist():
+        here = place == b
+        observed = proportion(wrong[here], clusters=None if unit is None else unit[here], confidence=confidence)
+        share = float(wrong[here].mean())
+        mean = float(predicted[b] / n[b])
+        found.append(Bin(b / bins, (b + 1) / bins, int(n[b]), mean, share, observed.ci_low, observed.ci_high))
+    return tuple(found)
 
 
 def auroc(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float | None:

@@ -74,6 +74,7 @@ def flag(
     seed: int = 0,
     evidence: pl.DataFrame | None = None,
     reference: NDArray[np.int16] | None = None,
+    confidence: float = 0.95,
 ) -> Flags:
     """Flag the panel's verdicts: p_wrong for each, and those that `rule` picks (default p_wrong >= .5).
 
@@ -88,6 +89,7 @@ def flag(
     model : ``latent``, the truth that `latent.estimate_truth` estimates with every judge's errors and their
         dependence (`seed` is for its samples and folds); or ``votes``, the share of the other judges.
     evidence : verdicts of judges that are no part of `verdicts` but saw the same items.
+    confidence : level of the intervals of the calibration.
     reference : (N,) labels that the probabilities are checked against, never used for them. Where the panel has
         reference labels itself (20 or more, up to 200,000 items), each half of them is checked with the other half.
 
@@ -120,15 +122,17 @@ def flag(
         model=VOTES if truth is None else truth.model,
         why=VOTES if truth is None else truth.why,
         calibration=(
-            calibration(p_wrong, panel.codes, reference)
+            calibration(p_wrong, panel.codes, reference, clusters=panel.clusters, confidence=confidence)
             if panel.gold is None or truth is None
-            else _held_out(panel, found, panel.gold, seed)
+            else _held_out(panel, found, panel.gold, seed, confidence)
         ),
     )
     return Flags(table, items, summary, truth, found)
 
 
-def _held_out(panel: Panel, evidence: Evidence, gold: NDArray[np.int16], seed: int) -> Calibration | None:
+def _held_out(
+    panel: Panel, evidence: Evidence, gold: NDArray[np.int16], seed: int, confidence: float
+) -> Calibration | None:
     """How p_wrong does on reference labels it has not seen: fitted with one half of them, checked on the other."""
     known = np.flatnonzero(gold >= 0)
     if known.size < _LEAST_LABELS or panel.n_items > _MOST_ITEMS:
@@ -140,7 +144,7 @@ def _held_out(panel: Panel, evidence: Evidence, gold: NDArray[np.int16], seed: i
         kept[half] = -1
         p = estimate_truth(panel.codes, len(panel.question.labels), gold=kept, seed=seed).p_wrong
         p_wrong[half] = evidence.moved(p)[half]
-    return calibration(p_wrong, panel.codes, gold, held_out=True)
+    return calibration(p_wrong, panel.codes, gold, held_out=True, clusters=panel.clusters, confidence=confidence)
 
 
 def calibration(
@@ -149,8 +153,13 @@ def calibration(
     reference: NDArray[np.int16] | None,
     *,
     held_out: bool = False,
+    clusters: NDArray[np.int64] | None = None,
+    confidence: float = 0.95,
 ) -> Calibration | None:
-    """How `p_wrong` (N, J) held up against reference labels (N,) that it did not know; None without any."""
+    """How `p_wrong` (N, J) held up against reference labels (N,) that it did not know; None without any.
+
+    clusters : (N,) where items share a sampling unit; the verdicts on one item always do.
+    """
     if reference is None:
         return None
     checked = (reference >= 0)[:, None] & (codes >= 0) & ~np.isnan(p_wrong)
@@ -159,6 +168,7 @@ def calibration(
     wrong = (codes != reference[:, None])[checked]
     p = p_wrong[checked]
     share = float(wrong.mean())
+    unit = (np.arange(len(codes)) if clusters is None else clusters)[np.nonzero(checked)[0]]
     return Calibration(
         held_out=held_out,
         n=int(wrong.size),
@@ -168,8 +178,16 @@ def calibration(
         mean_p_wrong=float(p.mean()),
         share_wrong=share,
         bins=tuple(
-            CalibrationBin(low=b.low, high=b.high, n=b.n, predicted=b.predicted, observed=b.observed)
-            for b in reliability(p, wrong)
+            CalibrationBin(
+                low=b.low,
+                high=b.high,
+                n=b.n,
+                predicted=b.predicted,
+                observed=b.observed,
+                ci_low=b.ci_low,
+                ci_high=b.ci_high,
+            )
+            for b in reliability(p, wrong, unit, confidence=confidence)
         ),
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, special
+from scipy import sparse, special, stats
 from scipy.sparse import csgraph
 
 from interjudge.agreement.counts import Codes, Floats, assign, dense, ratio
@@ -254,11 +254,25 @@ def model_rates(
 ) -> tuple[ModelRate, ...]:
     """The rates as records; group : (N,) number of each item's model, or -1."""
     size = np.bincount(group[group >= 0], minlength=len(models))
+    ranks = places(figures.rate)
     return tuple(
-        ModelRate(model=m, base_model=bases.get(m), judge=judge, rate=rate, n_missing=int(size[i]) - rate.n)
+        ModelRate(
+            model=m,
+            base_model=bases.get(m),
+            judge=judge,
+            rate=rate,
+            n_missing=int(size[i]) - rate.n,
+            rank=int(ranks[i, j]) or None,
+        )
         for i, m in enumerate(models)
-        for judge, rate in zip(judges, figures.rates(i), strict=True)
+        for j, (judge, rate) in enumerate(zip(judges, figures.rates(i), strict=True))
     )
+
+
+def places(rate: Floats) -> Ints:
+    """(M, J) rates -> 1 and the number of models with a higher rate in the same column; 0 where the rate is NaN."""
+    ranks = stats.rankdata(-rate, method="min", axis=0, nan_policy="omit")
+    return np.where(np.isnan(rate), 0, ranks).astype(np.int64)
 
 
 def denominators(

@@ -148,13 +148,19 @@ class Agreement(Measures):
 
 
 class CalibrationBin(Result):
-    """Verdicts with p_wrong in [low, high): how many, their mean p_wrong, the share the reference calls wrong."""
+    """Verdicts with p_wrong in [low, high): how many, their mean p_wrong, the share the reference calls wrong.
+
+    `ci_low`, `ci_high`: the interval of `observed`; verdicts on one item (or one cluster of items) are no independent
+    observations there.
+    """
 
     low: float
     high: float
     n: int
     predicted: float
     observed: float
+    ci_low: float | None = None
+    ci_high: float | None = None
 
 
 class Calibration(Result):

@@ -8,13 +8,17 @@ from interjudge.agreement.results_base import Estimate, Result
 
 
 class ModelRate(Result):
-    """How often one judge gives the question's positive label to one model's outputs."""
+    """How often one judge gives the question's positive label to one model's outputs.
+
+    `rank`: 1 and as many as there are models with a higher rate under the same judge; null without a rate.
+    """
 
     model: str
     base_model: str | None
     judge: str
     rate: Estimate
     n_missing: int
+    rank: int | None = None
 
 
 Holds = Literal["clear", "same direction", "flips", "undecided"]

@@ -52,7 +52,7 @@ def short_names(names: Iterable[str], width: int = _NAME) -> dict[str, str]:
     return found
 
 
-def _pixels(names: Iterable[str]) -> int:
+def pixels(names: Iterable[str]) -> int:
     """About how wide the longest of these is."""
     return int(6.2 * max((len(name) for name in names), default=0))
 
@@ -86,7 +86,7 @@ class Judges:
         shapes = [SHAPES[place[name] // len(COLOURS) % len(SHAPES)] for name in shown]
         key: Json | None = None
         if legend:
-            each, taken = _pixels(domain) + 34, _pixels(beside)
+            each, taken = pixels(domain) + 34, pixels(beside)
             # Not the signal `width`: it changes while the chart is laid out, and the legend would be cut.
             columns = {"expr": f"max(1, floor(({_CONTAINER} - {taken}) / {each}))"}
             key = {

@@ -92,7 +92,7 @@ def ability(question: QuestionResult) -> Picture | None:
         spec=spec(
             values,
             interval_layers(x, y, {"color": colour, "shape": shapes("measure", both)}, tooltip),
-            rows_height(len(chosen), 34),
+            rows_height(len(chosen), 34 if len(chosen) <= 15 else 26),
         ),
         table=Table(title, columns, tuple(rows), notes, (len(rows), hidden) if hidden else None),
     )
@@ -210,7 +210,7 @@ def incoherent(question: QuestionResult) -> Picture | None:
         section=SECTION,
         title=title,
         caption=_incoherent_caption(chosen, found, measure, rate=rate),
-        spec=spec(values, layers, rows_height(len(chosen), 34)),
+        spec=spec(values, layers, rows_height(len(chosen), 34 if len(chosen) <= 15 else 26)),
         table=Table(title, columns, tuple(rows), notes, gap).without_empty(),
     )
 
@@ -230,9 +230,8 @@ def _incoherent_caption(
     better = [j.judge for j, p in chosen if (p.performance_difference.ci_low or 0) > 0]
     moved = [f"clearly {how} for {names(who)}" for how, who in (("lower", worse), ("higher", better)) if who]
     there = f"On the {count(found.n_incoherent or 0, 'incoherent output')}"
-    text = (
-        f"{there} {measure} is {' and '.join(moved)}" if moved else f"{there} no judge's {measure} is clearly another"
-    )
+    what = f"is {' and '.join(moved)}" if moved else "clearly changes for no judge"
+    text = f"{there} {measure} {what}"
     if len(chosen) == 1:
         of = chosen[0][1]
         text += f" ({value(of.performance_coherent, rate=rate)} on the others, "

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from typing import Final
 
 from interjudge.agreement.results_question import QuestionResult
-from interjudge.reports import picture_judges, picture_models, picture_pairs, picture_reliability
+from interjudge.reports import (
+    picture_flags,
+    picture_judges,
+    picture_missing,
+    picture_models,
+    picture_pairs,
+    picture_plan,
+    picture_ranks,
+    picture_reliability,
+)
 from interjudge.reports.picture import Picture
 
 DRAWN: Final[tuple[Callable[[QuestionResult], Picture | None], ...]] = (
@@ -19,7 +28,13 @@ DRAWN: Final[tuple[Callable[[QuestionResult], Picture | None], ...]] = (
     picture_judges.ability,
     picture_judges.incoherent,
     picture_models.rates,
+    picture_ranks.ranks,
     picture_models.fine_tunes,
+    picture_flags.calibration,
+    picture_missing.missing,
+    picture_plan.judges_enough,
+    picture_plan.outputs_enough,
+    picture_plan.labels_enough,
 )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from interjudge.agreement.flag_choice import Rule, auroc, brier, choose, reliability
 from interjudge.errors import InputError
@@ -55,3 +56,17 @@ def test_reliability_and_brier_equal_scikit_learn() -> None:
     assert brier(p, wrong) == pytest.approx(brier_score_loss(wrong, p))
     assert auroc(p.round(1), wrong) == pytest.approx(roc_auc_score(wrong, p.round(1)))
     assert auroc(p, np.ones(500, bool)) is None
+
+
+def test_the_observed_share_of_a_range_has_wilsons_interval_over_sampling_units() -> None:
+    """4 of 10 wrong, each verdict on an item of its own; four verdicts that are always alike tell no more than one."""
+    p, wrong = np.full(10, 0.35), np.arange(10) < 4
+    (alone,) = reliability(p, wrong)
+    assert (alone.ci_low, alone.ci_high) == pytest.approx(proportion_confint(4, 10, method="wilson"))
+    unit = np.arange(10)
+    (each,) = reliability(p, wrong, unit)
+    (four,) = reliability(np.tile(p, 4), np.tile(wrong, 4), np.tile(unit, 4))
+    assert four.n == 40
+    assert (four.ci_low, four.ci_high) == pytest.approx((each.ci_low, each.ci_high))
+    (naive,) = reliability(np.tile(p, 4), np.tile(wrong, 4))
+    assert four.ci_low < naive.ci_low < naive.ci_high < four.ci_high

@@ -17,6 +17,7 @@ from interjudge.agreement.rank_agreement import (
     denominators,
     kendall_tau_b,
     model_figures,
+    places,
     rank_agreement,
     sampling_units,
 )
@@ -216,3 +217,9 @@ def test_outputs_that_are_left_out_change_the_order_of_models():
     assert [d.n_clear_flips["j"] for d in out] == [0, 1, 1]
     assert out[1].rates[1].rate.value == pytest.approx(1 / 21)
     assert denominators(codes, 1, ["a", "b"], group, None, {}, ["j"], found, {"refusals": None}) == ()
+
+
+def test_a_place_is_one_more_than_the_models_with_a_higher_rate() -> None:
+    """Under the first judge two share place 1 and the third is 3rd; under the second one model has no rate."""
+    rates = np.array([[0.5, 0.2], [0.5, np.nan], [0.1, 0.3]])
+    assert places(rates).tolist() == [[1, 2], [1, 0], [3, 1]]
