@@ -125,7 +125,7 @@ def _is_server(spec: str, given: Mapping[str, str]) -> bool:
 
 
 def _provider(model: str, format: Format, options: Given) -> Provider:
-    from interjudge.judges.provider_openai import openai_provider  # noqa: PLC0415  only where it is asked
+    from interjudge.judges.provider_openai import openai_provider
 
     how: dict[str, Any] = {name: options.options[name] for name in ("base_url", "key_env") if name in options.options}
     if "timeout" in options.options:

@@ -31,35 +31,37 @@ def render_markdown(report: Report) -> str:
 def _report(report: Report) -> Iterator[str]:
     yield f"# {markdown_cell(report.title)}"
     yield ""
-    yield from _bullets(report.summary)
+    yield from bullets(report.summary)
     several = len(report.questions) > 1
     for question in report.questions:
         yield ""
         yield f"## {markdown_cell(heading(question.agreement))}"
         if several:
             yield ""
-            yield from _bullets(opening(question))
+            yield from bullets(opening(question))
         for section in sections(question, ROWS):
             yield ""
             yield f"### {section.title}"
             if section.sentences:
                 yield ""
-                yield from _bullets(section.sentences)
+                yield from bullets(section.sentences)
             for table in section.tables:
                 yield ""
-                yield from _table(table)
+                yield from markdown_table(table)
         yield from _disputed(question)
         yield from _facts(question.agreement)
     yield from _conventions([question.agreement for question in report.questions])
     yield from _provenance(report.provenance)
 
 
-def _bullets(sentences: Iterable[str]) -> Iterator[str]:
+def bullets(sentences: Iterable[str]) -> Iterator[str]:
+    """A list, one sentence an item."""
     for sentence in sentences:
         yield f"- {markdown_line(sentence)}"
 
 
-def _table(table: Table) -> Iterator[str]:
+def markdown_table(table: Table, where: str = "report.json") -> Iterator[str]:
+    """One table; `where` says where the rows are that are left out."""
     yield f"#### {markdown_cell(table.title)}"
     yield ""
     yield _row(markdown_cell(column.head) for column in table.columns)
@@ -67,13 +69,13 @@ def _table(table: Table) -> Iterator[str]:
     brief = len(table.columns) > _WIDE
     for index, row in enumerate(table.rows):
         if table.gap and table.gap[0] == index:
-            yield _more(table.columns, table.gap[1])
+            yield _more(table.columns, table.gap[1], where)
         yield _row(
             markdown_cell(cell.brief if brief and column.rank >= _BRIEF_FROM and cell.brief is not None else cell.text)
             for cell, column in zip(row, table.columns, strict=True)
         )
     if table.gap and table.gap[0] == len(table.rows):
-        yield _more(table.columns, table.gap[1])
+        yield _more(table.columns, table.gap[1], where)
     notes = table.notes_beside({i for i, column in enumerate(table.columns) if brief and column.rank >= _BRIEF_FROM})
     if notes:
         yield ""
@@ -85,8 +87,8 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _more(columns: tuple[Column, ...], n: int) -> str:
-    cells = [Cell(f"… {count(n)} more in report.json"), *(Cell("…") for _ in columns[1:])]
+def _more(columns: tuple[Column, ...], n: int, where: str) -> str:
+    cells = [Cell(f"… {count(n)} more in {where}"), *(Cell("…") for _ in columns[1:])]
     return _row(cell.text for cell in cells)
 
 

@@ -40,11 +40,11 @@ def render_terminal(report: Report, console: Console, *, full: bool = True) -> N
 
     Without `full`, the sentences and the first tables alone: what a reader takes in without scrolling back.
     """
-    _heading(report.title, console)
+    print_heading(report.title, console)
     print_bullets(report.summary, console)
     for question in report.questions:
         if len(report.questions) > 1:
-            _heading(heading(question.agreement), console)
+            print_heading(heading(question.agreement), console)
             print_bullets(opening(question), console)
         if not full:
             for table in agreement_tables(question.agreement, ROWS)[:_FIRST_TABLES]:
@@ -63,7 +63,7 @@ def render_terminal(report: Report, console: Console, *, full: bool = True) -> N
 
 
 def _section(section: Section, console: Console) -> None:
-    _heading(section.title.upper(), console)
+    print_heading(section.title.upper(), console)
     if section.sentences:
         print_bullets(section.sentences, console)
     for table in section.tables:
@@ -91,7 +91,8 @@ def print_text(text: str, console: Console, *, indent: int = 0, style: str = "")
     _lines([" " * indent + line for line in lines], console, style)
 
 
-def _heading(text: str, console: Console) -> None:
+def print_heading(text: str, console: Console) -> None:
+    """An empty line and a heading."""
     console.print()
     _lines(wrap(terminal(text), _width(console)), console, "bold")
 
@@ -106,7 +107,7 @@ def print_bullets(sentences: Iterable[str], console: Console) -> None:
 def print_table(table: Table, console: Console, where: str = "not shown") -> None:
     """One table in the console's width; `where` says where the rows are that are left out."""
     fitted = fit(table, console.width)
-    _heading(table.title, console)
+    print_heading(table.title, console)
     head, rule = _head(fitted)
     for line in head:
         _line(line, console, "bold")
@@ -150,7 +151,7 @@ def _disputed(question: QuestionResult, console: Console) -> None:
     if not question.disputed:
         return
     shown = question.disputed[:_DISPUTED]
-    _heading(f"Most in dispute ({count(len(shown))} of {count(len(question.disputed))} in report.json)", console)
+    print_heading(f"Most in dispute ({count(len(shown))} of {count(len(question.disputed))} in report.json)", console)
     for place, output in enumerate(shown, 1):
         console.print()
         for term, text in dispute(output, excerpt_length=200):
@@ -158,7 +159,7 @@ def _disputed(question: QuestionResult, console: Console) -> None:
 
 
 def _facts(agreement: Agreement, console: Console) -> None:
-    _heading("What the figures rest on", console)
+    print_heading("What the figures rest on", console)
     for term, text in facts(agreement):
         _hanging(f"{term}: ", terminal(text), console, "dim")
 
@@ -166,7 +167,7 @@ def _facts(agreement: Agreement, console: Console) -> None:
 def _conventions(agreements: Sequence[Agreement], console: Console) -> None:
     found = conventions(agreements)
     if found:
-        _heading(CONVENTIONS, console)
+        print_heading(CONVENTIONS, console)
     for term, text in found:
         _hanging(f"{terminal(term)}: ", terminal(text), console, "dim")
 

@@ -331,10 +331,13 @@ def flag(
         print_suspects(found.verdicts, console)
 
 
-@app.command(epilog="Example: `interjudge report verdicts.parquet --outputs outputs.jsonl --out report`")
+@app.command(
+    epilog="Example: `interjudge report verdicts.parquet --outputs outputs.jsonl --out report`; what changed since: "
+    "`interjudge report --compare old/report.json report/report.json`"
+)
 def report(
     verdicts: opt.Verdicts,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the report.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder of the report.")] = None,
     outputs: opt.Outputs = None,
     judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
@@ -353,6 +356,9 @@ def report(
     confidence: opt.Confidence = 0.95,
     epsilon: opt.Epsilon = 0.2,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="VERDICTS are two report.json, old and new: what changed.")
+    ] = False,
     full: opt.Full = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -360,6 +366,14 @@ def report(
     from interjudge.pipeline import check_folder, make_report
     from interjudge.reports.terminal import render_terminal
 
+    if compare:
+        from interjudge.cli_compare import compare_files
+
+        others = (outputs, judge, judge_columns, reference, by, construct, labels, map_, threshold, cluster, title)
+        compare_files(verdicts, out, alone=not any(others), full=full, quiet=quiet)
+        return
+    if out is None:
+        raise InputError("the folder of the report is missing", expected="--out DIR")
     inputs = opt.inputs_of(verdicts, outputs, reference)
     check_folder(out, inputs=inputs)
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
