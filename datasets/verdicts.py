@@ -88,6 +88,8 @@ class _Reader:
             raise InputError(f"the judge column {twice[0]!r} is named twice")
 
     def read(self, path: str | Path) -> _Part:
+        if str(path) != STDIN and Path(path).is_dir():
+            return self._folder(path)
         source = open_source(path)
         if source.format == "sqlite":
             return self._store(source, path)
@@ -184,6 +186,15 @@ class _Reader:
             raise InputError("the store holds no verdicts", file=source.name)
         self.seen.update(frame.columns)
         table = Table(frame, source.name)
+        return self._part(complete(table, self.construct, self.kind), table)
+
+    def _folder(self, path: str | Path) -> _Part:
+        """What `score --engine ray` keeps; of a higher layer, as the store is."""
+        from interjudge.judges.parts import read_parts  # noqa: PLC0415
+
+        frame = read_parts(path)
+        self.seen.update(frame.columns)
+        table = Table(frame, str(path))
         return self._part(complete(table, self.construct, self.kind), table)
 
     def _part(self, frame: pl.DataFrame, table: Table) -> _Part:

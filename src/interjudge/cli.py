@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
 from interjudge.cli_card import register as register_card
 from interjudge.cli_plan import register as register_plan
+from interjudge.cli_ray import Cluster, default_parts, score_with_ray
 from interjudge.cli_run import register as register_run
 from interjudge.errors import InputError, InterjudgeError, printable
 
@@ -109,11 +111,12 @@ def score(
         str | None, typer.Option(metavar="FILE", help="Verdicts as Parquet, JSONL or CSV; - is stdout (JSONL).")
     ] = None,
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DB",
             help="The verdict store, from which a run resumes; default the name of --out with .db, else that of the "
-            "outputs (outputs.db), for stdin verdicts.db. With --out - there is none unless it is named here.",
+            "outputs (outputs.db), for stdin verdicts.db. With --out - there is none unless it is named here. With "
+            "--engine ray a folder of Parquet files, a path or an address (s3://...).",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N outputs.")] = None,
@@ -129,6 +132,10 @@ def score(
     dry_run: opt.DryRun = False,
     batch: opt.Batch = False,
     no_wait: opt.NoWait = False,
+    engine: opt.Engine = "local",
+    workers: opt.Workers = None,
+    worker_gpus: opt.WorkerGpus = 0,
+    ray_address: opt.RayAddress = None,
     max_missing: opt.MaxMissing = None,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -137,17 +144,26 @@ def score(
     Exit code 1 where a judge gave no usable verdict at all; what there is has been written then.
     """
     from interjudge.datasets.outputs import read_outputs
-    from interjudge.datasets.write import check_target, write_table
+    from interjudge.datasets.write import check_target
     from interjudge.judges.registry import get_judge
     from interjudge.judges.runner import score as run
 
     if out is not None:
         check_target(out, inputs=[outputs])
+    cluster = Cluster(engine, workers, worker_gpus, ray_address)
+    service = {"--dry-run": dry_run, "--batch": batch, "--max-cost": max_cost, "--max-requests": max_requests}
+    if cluster.is_ray([name for name, value in service.items() if value]):
+        parts = store or default_parts(outputs, out)
+        found = score_with_ray(
+            outputs, judge, parts, out, cluster, repeats=repeats, redo=redo, limit=limit, quiet=quiet
+        )
+        _finish(found, out, [outputs], parts, quiet=quiet, max_missing=max_missing)
+        return
     judges = [get_judge(spec) for spec in judge]
     inputs = [outputs, *(file for one in judges for file in one.files), *([str(prices)] if prices is not None else [])]
     if out is not None:
         check_target(out, inputs=inputs)
-    db = store or opt.default_store(outputs, out)
+    db = Path(store) if store is not None else opt.default_store(outputs, out)
     if db is not None:
         check_target(db, inputs=inputs, table=False)
     with screen.working("reading the outputs", quiet=quiet):
@@ -176,18 +192,11 @@ def score(
     except KeyboardInterrupt:
         _stopped(db, done)
         raise typer.Exit(INTERRUPTED) from None
-    verdicts = collected[0] if len(collected) == 1 else _together(collected)
-    if out is not None:
-        write_table(verdicts, out, inputs=inputs)
-    if not quiet:
-        from interjudge.cli_tables import print_scores
-        from interjudge.judges.store import store_notes
+    from interjudge.judges.store import store_notes
 
-        console = screen.console(stderr=out == "-")
-        print_scores(verdicts, console, notes=store_notes(db) if db is not None else ())
-    _wrote([Path(path) for path in (db, out) if path not in (None, "-")], err=out == "-")
-    _check_silent(verdicts)
-    _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
+    verdicts = collected[0] if len(collected) == 1 else _together(collected)
+    notes = store_notes(db) if db is not None else ()
+    _finish(verdicts, out, inputs, db, quiet=quiet, max_missing=max_missing, notes=notes)
 
 
 @app.command(
@@ -463,6 +472,24 @@ def _together(tables: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(tables, how="diagonal")
 
 
+def _finish(
+    verdicts: pl.DataFrame | None, out: str | None, inputs: Sequence[str], store: Path | str | None, *,
+    quiet: bool, max_missing: float | None, notes: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Write what was scored, say what there is, and check that it is enough; None stays where the workers put it."""
+    from interjudge.cli_tables import print_scores
+    from interjudge.datasets.write import write_table
+
+    if verdicts is not None and out is not None:
+        write_table(verdicts, out, inputs=inputs)
+    if verdicts is not None and not quiet:
+        print_scores(verdicts, screen.console(stderr=out == "-"), notes=notes)
+    _wrote([path for path in (store, out) if path not in (None, "-")], err=out == "-")
+    if verdicts is not None:
+        _check_silent(verdicts)
+        _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
+
+
 def _stopped(db: Path | None, done: dict[str, tuple[int, int]]) -> None:
     if db is None:
         typer.echo("interjudge: stopped; nothing is stored (name a --store to resume from)", err=True)
@@ -499,6 +526,6 @@ def _check_missing(missing: int, total: int, most: float | None) -> None:
         raise typer.Exit(UNMET)
 
 
-def _wrote(paths: list[Path], *, err: bool = False) -> None:
+def _wrote(paths: Sequence[Path | str | None], *, err: bool = False) -> None:
     for path in paths:
         typer.echo(f"wrote {path}", err=err)

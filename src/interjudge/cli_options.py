@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _QUESTION = "What is compared"
 _SAMPLING = "Intervals"
 _REMOTE = "Judges behind a network"
+_CLUSTER = "Many machines (Ray)"
 
 Verdicts = Annotated[
     list[str],
@@ -141,6 +142,23 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and 
 MaxMissing = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Exit with 3 when a larger share of the verdicts is not ok."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="local|ray", help="ray: local models on many machines or processors.", rich_help_panel=_CLUSTER
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Actors for each judge; default one a processor but one.", rich_help_panel=_CLUSTER),
+]
+WorkerGpus = Annotated[
+    float, typer.Option(min=0, help="GPUs of each actor; .5 puts two on one.", rich_help_panel=_CLUSTER)
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(metavar="ADDR", help="A running cluster; default RAY_ADDRESS.", rich_help_panel=_CLUSTER),
 ]
 Concurrency = Annotated[
     int | None,

@@ -1,0 +1,166 @@
+"""Scoring on Ray: the same verdicts as without it, each once, also where a worker is killed; a run resumes.
+
+Ray runs in commands of their own, with two processors, on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from interjudge.datasets.demo import load_outputs
+from interjudge.datasets.verdicts import read_verdicts
+from interjudge.errors import InputError, InterjudgeError
+from interjudge.judges.parts import read_parts, write_part
+from interjudge.judges.ray_engine import score_with_ray
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+SAID = ["item_id", "judge", "repeat", "judge_kind", "construct", "status", "label", "score", "judge_hash"]
+# A judge that is killed on its third batch, once; and that keeps count of what it was asked, for the tests.
+JUDGE = """
+import os, pathlib, signal
+here = pathlib.Path(__file__).parent
+
+def parity(outputs):
+    with (here / "asked").open("a") as file:
+        file.write(f"{os.getpid()} {outputs.height}\\n")
+    if len((here / "asked").read_text().splitlines()) == 3 and (here / "kill").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    if any("no such text" in text for text in outputs["response"]):
+        raise ValueError("one of them")
+    return ["odd" if len(text) % 2 else "even" for text in outputs["response"]]
+
+parity.labels, parity.construct, parity.version, parity.batch_size = ["even", "odd"], "parity", "1", 32
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "my_judges.py").write_text(JUDGE)
+    outputs = load_outputs()
+    outputs = outputs.with_columns(response=pl.when(pl.col("item_id") == outputs["item_id"][7])
+                                   .then(pl.lit("no such text")).otherwise("response"))  # fmt: skip
+    outputs.write_parquet(tmp_path / "outputs.parquet")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from interjudge.cli import main; main()", "score", *arguments]
+    env = {**os.environ, "COLUMNS": "100", "RAY_ADDRESS": ""}
+    del env["RAY_ADDRESS"]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300)
+
+
+def asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_the_same_verdicts_as_without_ray_though_a_worker_is_killed_and_nothing_is_scored_again(folder: Path):
+    judges = ["-j", "my_judges:parity", "-j", "keyword:default"]
+    plain = run(folder, "outputs.parquet", *judges, "--out", "plain.parquet")
+    assert plain.returncode == 0, plain.stderr
+    (folder / "asked").unlink()
+    (folder / "kill").touch()
+
+    done = run(folder, "outputs.parquet", *judges, "--engine", "ray", "--workers", "2", "--out", "ray.parquet")
+    assert done.returncode == 0, done.stderr
+    assert "wrote ray.parquet" in done.stdout
+    expected = pl.read_parquet(folder / "plain.parquet").select(SAID)
+    assert pl.read_parquet(folder / "ray.parquet").select(SAID).equals(expected)  # in the same order too
+    assert expected["status"].value_counts(sort=True)["count"].to_list() == [719, 1]
+    workers = {line.split()[0] for line in asked(folder)}
+    assert len(workers) >= 2, "the batches went to several processes, one of which was killed"
+    assert read_verdicts(folder / "ray.parts").height == 720, "the folder of parts is read like a store"
+
+    before = len(asked(folder))
+    one, *_ = sorted((folder / "ray.parts").rglob("*.parquet"))
+    lost = pl.read_parquet(one).filter(judge="my_judges:parity")
+    one.write_bytes(one.read_bytes()[:100])
+    (folder / "kill").unlink()
+    again = run(folder, "outputs.parquet", *judges, "--engine", "ray", "--out", "ray2.parquet", "--store", "ray.parts")
+    assert again.returncode == 0, again.stderr
+    assert "1 parts in ray.parts cannot be read" in again.stderr
+    assert pl.read_parquet(folder / "ray2.parquet").select(SAID).equals(expected)
+    # the one output that the judge cannot judge is asked again, with what was in the broken part, and no other
+    failed = pl.read_parquet(folder / "plain.parquet").filter(status="error")["item_id"].to_list()
+    outputs = pl.read_parquet(folder / "outputs.parquet")
+    asked_again = outputs.filter(pl.col("item_id").is_in([*failed, *lost["item_id"]]))
+    expected_rows = asked_again.unique(["prompt", "response"]).height
+    assert int(asked(folder)[before].split()[1]) == min(expected_rows, 32)
+
+
+@pytest.mark.slow
+def test_outputs_and_verdicts_at_addresses_are_read_and_written_by_the_workers(folder: Path):
+    outputs = pl.read_parquet(folder / "outputs.parquet")
+    (folder / "many").mkdir()
+    for n, part in enumerate(outputs.iter_slices(100)):
+        part.write_parquet(folder / "many" / f"{n}.parquet")
+    where = (folder / "many").as_uri()
+    done = run(folder, where, "-j", "my_judges:parity", "--engine", "ray", "--store", f"{folder.as_uri()}/remote")
+    assert done.returncode == 0, done.stderr
+    verdicts = read_parts(f"{folder.as_uri()}/remote")
+    assert sorted(verdicts["item_id"]) == sorted(outputs["item_id"])
+    assert max(pl.read_parquet(part).height for part in (folder / "remote").rglob("*.parquet")) <= 32
+
+
+OUTPUTS = pl.DataFrame({"item_id": ["a", "b"], "prompt": ["p", "q"], "response": ["r", "s"]})
+
+
+def test_what_cannot_be_scored_there_is_said_before_ray_is_started(tmp_path: Path):
+    with pytest.raises(InputError, match="asks a service"):
+        score_with_ray(OUTPUTS, ["openai/gpt-5-mini@harm5"], tmp_path)
+    with pytest.raises(InputError, match="no column 'item_id'"):
+        score_with_ray(OUTPUTS.drop("item_id"), ["keyword:default"], tmp_path)
+    with pytest.raises(InputError, match="reads a column 'response' that the outputs do not have"):
+        score_with_ray(OUTPUTS.drop("response"), ["keyword:default"], tmp_path)
+    with pytest.raises(InputError, match=r"holds no Parquet file|cannot be read as Parquet"):
+        score_with_ray(str(tmp_path / "nothing"), ["keyword:default"], tmp_path)
+    with pytest.raises(InputError, match="no place that pyarrow knows"):
+        score_with_ray("ftp://somewhere/outputs", ["keyword:default"], tmp_path)
+
+
+def test_a_cluster_that_does_not_answer_is_said_at_once(tmp_path: Path):
+    with pytest.raises(InterjudgeError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        score_with_ray(OUTPUTS, ["keyword:default"], tmp_path, address="127.0.0.1:1")
+
+
+def test_options_that_do_not_go_together_are_refused(folder: Path):
+    for arguments, words in [
+        (["--engine", "spark"], "no engine 'spark'"),
+        (["--workers", "2"], "--workers belongs to --engine ray"),
+        (["--engine", "ray", "--batch"], "--batch does not go with --engine ray"),
+    ]:
+        done = run(folder, "outputs.parquet", "-j", "keyword:default", *arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_of_two_verdicts_the_newer_finished_one_counts_and_of_two_hashes_the_one_used_last(tmp_path: Path):
+    def part(status: str, label: str | None, judge_hash: str, at: str) -> None:
+        row = {
+            "item_id": "a", "judge": "j", "repeat": 0, "judge_kind": "keyword", "construct": "x", "status": status,
+            "label": label, "judge_hash": judge_hash, "created_at": at,
+        }  # fmt: skip
+        write_part(pl.DataFrame([row]), f"{tmp_path}/{judge_hash}", pl.Series([at]))
+
+    part("ok", "first", "h1", "2026-01-01")
+    part("error", None, "h1", "2026-01-02")
+    assert read_parts(tmp_path)["label"].to_list() == ["first"]
+    part("ok", "second", "h1", "2026-01-03")
+    assert read_parts(tmp_path)["label"].to_list() == ["second"]
+    part("ok", "third", "h2", "2026-01-04")
+    assert read_parts(tmp_path)["label"].to_list() == ["third"]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_folder_without_verdicts_is_said(tmp_path: Path):
+    with pytest.raises(InputError, match="holds no verdicts"):
+        read_verdicts(tmp_path)
