@@ -32,8 +32,8 @@ class VerdictPart(_Part):
     """Where the verdict stands in a reply, and what it looks like.
 
     `before`, `after`: what stands around it, in the text. `start`: what the local engine makes the reply begin with,
-    so that the verdict is the next token. `alone`: nothing else stands on its line. `pieces`: a token that only begins
-    a word of one verdict counts for it.
+    so that the verdict is the next token, and `gap` what it would write between the two. `alone`: nothing else stands
+    on its line. `pieces`: a token that only begins a word of one verdict counts for it.
     """
 
     form: Form = "words"
@@ -42,6 +42,7 @@ class VerdictPart(_Part):
     after: str = ""
     key: str = ""
     start: str = ""
+    gap: str = ""
     alone: bool = True
     pieces: bool = True
     range: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None

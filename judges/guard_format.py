@@ -89,10 +89,15 @@ class Format:
 
     def ask_on(self, output: Mapping[str, str | None], label: str) -> Ask | None:
         """How the categories of a verdict in one pass are asked for; None where it has none."""
-        if not self.one_pass or self.categories is None or label not in self.positive:
+        if not self.one_pass or self.categories is None or label == self.labels[0]:
             return None
-        start = f"{self.verdict.start}{self.verdict.words[label][0]}{self.categories.start}"
+        verdict = self.verdict
+        start = f"{verdict.start}{verdict.gap}{verdict.words[label][0]}{self.categories.start}"
         return self._ask(output, start, self.max_tokens)
+
+    def ask_further(self, output: Mapping[str, str | None], written: str) -> Ask:
+        """The verdict asked for again, after blanks that the guard writes before it."""
+        return self._ask(output, written, 1)
 
     def ask_all(self, output: Mapping[str, str | None]) -> Ask:
         """How one output is put to a guard that writes its whole reply by itself (a server's)."""

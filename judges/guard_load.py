@@ -19,6 +19,7 @@ from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges.guard_file import ChoicePart, GuardFile, MessagePart, VerdictPart, read_guard_file
 from interjudge.judges.guard_format import OPTIONS, RESPONSE, Format
 from interjudge.judges.guard_template import texts, variables
+from interjudge.judges.rubric import CONSTRUCT_LABELS
 from interjudge.judges.rubric_file import read_text
 
 _PROMPT: Final = "{{ instructions }}"  # the turn whose text is the user's file
@@ -50,7 +51,8 @@ class Guard:
         return Path(self.path).stem if self.own else self.path
 
     def fits(self, model: str) -> bool:
-        known = [*self.part.models.values(), *self.part.fits]
+        ids = self.part.models.values()
+        known = [*ids, *(one.rpartition("/")[2] for one in ids), *self.part.fits]
         return any(fnmatch.fnmatchcase(model.casefold(), one.casefold()) for one in known)
 
     def ready(self) -> bool:
@@ -132,19 +134,22 @@ class _Maker:
         template = {**part.template, **(choice.template or {}), **(part.think.template if part.think and think else {})}
         used = self._used([*([text] if text is not None else []), *(m.content for m in messages), *texts(template)])
         reads = tuple(sorted(used - OPTIONS))
-        labels = tuple(choice.labels or part.labels)
-        verdict = choice.verdict or self._renamed(labels)
-        positive = tuple(choice.positive or (part.positive if choice.labels is None else None) or labels[-1:])
+        construct = self._construct(choice.construct_name or part.construct_name)
+        labels = self._labels(choice, construct)
+        verdict = self._renamed(choice.verdict or part.verdict, choice, labels)
+        positive = tuple(choice.positive or (part.positive if list(labels) == part.labels else None) or labels[-1:])
         self._check(labels, positive, verdict)
         if not {"prompt", RESPONSE} & set(reads):
             self._wrong("message", "shows neither the prompt nor the response", "{{ response }}")
+        if self.wanted.criteria is not None and "criteria" not in used:
+            self._refuse("it judges by a policy of its own", "no criteria")
         missing = sorted((used & OPTIONS) - set(values))
         if missing:
             self._wrong("message", f"names {missing[0]!r}, which nothing gives", f"?{missing[0]}=...")
         return Format(
             name=self.guard.name,
             title=part.title,
-            construct=self._construct(choice.construct_name or part.construct_name),
+            construct=construct,
             labels=labels,
             positive=positive,
             messages=messages,
@@ -176,15 +181,21 @@ class _Maker:
             return self.wanted.construct
         return f"prompt_{said}" if self.wanted.turn == "prompt" else said
 
-    def _renamed(self, labels: Sequence[str]) -> VerdictPart:
-        """The file's verdict, its words under a choice's labels in the same order."""
-        part = self.part
-        if list(labels) == part.labels or part.verdict.form == "number":
-            return part.verdict
-        if len(labels) != len(part.labels) or set(part.verdict.words) != set(part.labels):
+    def _labels(self, choice: ChoicePart, construct: str) -> tuple[str, ...]:
+        """The labels of the question; of a construct that the user names, those that it goes by."""
+        labels = tuple(choice.labels or self.part.labels)
+        named = CONSTRUCT_LABELS.get(construct)
+        return named if self.wanted.construct is not None and named and len(labels) == len(named) else labels
+
+    def _renamed(self, verdict: VerdictPart, choice: ChoicePart, labels: Sequence[str]) -> VerdictPart:
+        """A verdict with its words under other labels, in the same order."""
+        olds = choice.labels if choice.verdict is not None and choice.labels else self.part.labels
+        if verdict.form == "number" or list(labels) == olds:
+            return verdict
+        if len(labels) != len(olds) or set(verdict.words) != set(olds):
             self._wrong("choice.labels", "nothing says what their words are", "a verdict with words of its own")
-        words = {new: part.verdict.words[old] for new, old in zip(labels, part.labels, strict=True)}
-        return part.verdict.model_copy(update={"words": words})
+        words = {new: verdict.words[old] for new, old in zip(labels, olds, strict=True)}
+        return verdict.model_copy(update={"words": words})
 
     def _choice(self) -> tuple[str | None, ChoicePart]:
         part, wanted = self.part, self.wanted.choice
@@ -259,8 +270,6 @@ class _Maker:
         values: dict[str, str] = {part.option or "risk": chosen} if chosen is not None else {}
         read = [] if self.prompt_file is None else [self.prompt_file]
         if criteria is not None:
-            if part.criteria_from is None and part.custom is None:
-                self._refuse("it judges by a policy of its own", "no criteria")
             if criteria.lower().endswith((".txt", ".md")):
                 read.append(criteria)
                 criteria = read_text(criteria).strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -15,7 +15,8 @@ from interjudge.judges.guard_format import Format
 from interjudge.judges.guard_remote import verdict
 from interjudge.judges.guard_reply import Found, read_reply
 
-_SCHEMA = {name: VERDICT_COLUMNS[name] for name in ANSWER_COLUMNS}
+_BLANKS: Final = 2  # tokens of nothing but blanks that are gone through before a verdict
+_SCHEMA: Final = {name: VERDICT_COLUMNS[name] for name in ANSWER_COLUMNS}
 
 
 def evaluate_local(format: Format, engine: Engine, outputs: pl.DataFrame) -> pl.DataFrame:
@@ -24,6 +25,10 @@ def evaluate_local(format: Format, engine: Engine, outputs: pl.DataFrame) -> pl.
     lacking = [format.lacks(row) for row in rows]
     asked = [n for n, name in enumerate(lacking) if name is None]
     first = dict(zip(asked, _replies(engine, [format.ask(rows[n]) for n in asked]), strict=True))
+    for _ in range(_BLANKS if format.one_pass else 0):
+        blank = [n for n, local in first.items() if _is_blank(format, local)]
+        further = _replies(engine, [format.ask_further(rows[n], first[n].reply.text) for n in blank])
+        first |= {n: _after(first[n], local) for n, local in zip(blank, further, strict=True)}
     found = {n: read_reply(format, local.reply) for n, local in first.items()}
     more = {n: ask for n, one in found.items() if one.label and (ask := format.ask_on(rows[n], one.label)) is not None}
     second = dict(zip(more, _replies(engine, list(more.values())), strict=True))
@@ -34,6 +39,23 @@ def evaluate_local(format: Format, engine: Engine, outputs: pl.DataFrame) -> pl.
         for n, name in enumerate(lacking)
     ]
     return pl.DataFrame([{c: answer.get(c) for c in ANSWER_COLUMNS} for answer in answers], schema=_SCHEMA)
+
+
+def _is_blank(format: Format, local: Local) -> bool:
+    """Whether the guard wrote nothing but blanks where its verdict was expected."""
+    tokens = local.reply.tokens
+    return bool(tokens) and not local.reply.text.removeprefix(format.verdict.start).strip()
+
+
+def _after(first: Local, second: Local) -> Local:
+    """A reply that goes on where another one ended."""
+    reply = replace(
+        second.reply,
+        tokens=(*(first.reply.tokens or ()), *(second.reply.tokens or ())),
+        input_tokens=_sum([first.reply.input_tokens, second.reply.input_tokens]),
+        output_tokens=_sum([first.reply.output_tokens, second.reply.output_tokens]),
+    )
+    return Local(reply, max(first.left_out, second.left_out))
 
 
 def _replies(engine: Engine, asks: Sequence[Ask]) -> list[Local]:

@@ -26,6 +26,8 @@ _THINKS: Final = re.compile(r"\s*<think(?:ing)?>")
 _THINK: Final = re.compile(r"\s*<think(?:ing)?>.*</think(?:ing)?>", re.DOTALL)
 _FINAL: Final = re.compile(r"<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _CHANNEL: Final = re.compile(r"\s*(?:<\|start\|>\s*assistant\s*)?<\|channel\|>")
+# The same where the marks were left out of the text.
+_BARE: Final = re.compile(r"\A\s*analysis.*?assistantfinal", re.DOTALL)
 _END: Final = re.compile(r"(?:<\|(?:return|end|eot_id|im_end|end_of_text|endoftext)\|>|</s>|<end_of_turn>)\s*\Z")
 _LONGEST_NAME: Final = 60  # characters of a category that no taxonomy has
 _CODE: Final = re.compile(r"[A-Za-z]{1,2}[0-9]{1,3}")
@@ -101,6 +103,8 @@ def _answer(reply: Reply) -> tuple[str, int, str | None]:
         if len(finals) != 1:
             return "", 0, "it was cut off while the guard reasoned" if not finals else "there are several final answers"
         start = finals[0].end()
+    elif text.count("assistantfinal") == 1 and (bare := _BARE.match(text)):
+        start = bare.end()
     thought = _THINK.match(text, start)
     if thought:
         start = thought.end()
@@ -242,7 +246,7 @@ def _with_rest(format: Format, found: Found, body: str, place: int) -> Found:
         noted = re.search(mark, body[place:], re.IGNORECASE)
         if noted:
             said.append(f"{note.name}: {noted[1]}")
-    named = _categories(format, body, place) if found.label in format.positive else ()
+    named = _categories(format, body, place) if found.label != format.labels[0] else ()
     return replace(found, said=tuple(said), categories=named)
 
 

@@ -30,7 +30,7 @@ LEAST_MASS: Final = 0.25
 
 _THOUGHTS: Final = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL)
 _FENCED: Final = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL | re.IGNORECASE)
-_REFUSAL_CHARS: Final = 600  # a judge that declines does so briefly
+_REFUSAL_CHARS: Final = (6, 600)  # a judge that declines does so briefly
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def declines_in(text: str, words: Sequence[str]) -> bool:
     """Whether a text is a refusal: brief, begins as refusals do (`judges/lexicon.toml`), and holds none of `words`,
     which could be an answer."""
     text = text.strip()
-    if not text or len(text) > _REFUSAL_CHARS:
+    if not _REFUSAL_CHARS[0] <= len(text) <= _REFUSAL_CHARS[1]:
         return False
     if any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in words):
         return False

@@ -15,6 +15,32 @@ CATEGORIES: Final = (
     "harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent", "self-harm",
     "self-harm/instructions", "self-harm/intent", "sexual", "sexual/minors", "violence", "violence/graphic",
 )  # fmt: skip
+Chances = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A reply with its tokens, each with the chances of what could have stood there: ``[("safe", {"unsafe": .4})]``.
+
+    The chances of a token itself are what the others leave, unless they are given too.
+    """
+
+    tokens: list[tuple[str, Chances]]
+
+    @property
+    def text(self) -> str:
+        return "".join(token for token, _ in self.tokens)
+
+    def logprobs(self, top: int) -> list[dict[str, Any]]:
+        found = []
+        for token, others in self.tokens:
+            own = others.get(token, 1.0 - sum(others.values()))
+            shares = sorted({**others, token: own}.items(), key=lambda pair: -pair[1])
+            known = [_token(name, share) for name, share in shares if share > 0][:top]
+            found.append({**_token(token, own), "top_logprobs": known})
+        return found
+
+
 _BOUNDARY: Final = re.compile(r"[0-9a-f]{8,}")
 _TAGS: Final = re.compile(r"<([a-zA-Z][\w-]*)>([^<]*)</\1>")
 _TOKEN: Final = re.compile(r"\s*(?:\w+|[^\w\s])")
@@ -41,6 +67,7 @@ WRONG_TYPES: Final[dict[str, object]] = {
         "usage": 3,
     },
     "messages": {"id": 1, "type": "message", "model": 7, "content": [{"type": "text", "text": 42}], "usage": "many"},
+    "completions": {"id": 1, "model": 7, "choices": [{"text": 42, "finish_reason": []}], "usage": "many"},
     "moderations": {"id": 1, "model": 7, "results": [{"flagged": "perhaps", "category_scores": "high"}]},
 }
 
@@ -81,6 +108,8 @@ def texts(endpoint: str, body: Mapping[str, Any]) -> tuple[str, str]:
     """What is not from the user, and the user's last message."""
     if endpoint == "moderations":
         return "", _plain(body.get("input"))
+    if endpoint == "completions":
+        return "", _plain(body.get("prompt"))
     messages = body.get("input" if endpoint == "responses" else "messages") or []
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
@@ -104,21 +133,26 @@ def hashed(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=4).digest(), "big")
 
 
-def reply(asked: Asked, fault: str, quirks: frozenset[str], answer: Callable[[Asked], str | None] | None) -> object:
+def reply(
+    asked: Asked, fault: str, quirks: frozenset[str], answer: Callable[[Asked], str | Spelled | None] | None
+) -> object:
     """The body of a reply that is sound HTTP and JSON."""
     model = f"{asked.model}-2026-02-02" if fault == "snapshot" else f"{asked.model}-2025-08-07"
     if asked.endpoint == "moderations":
         return _moderation(asked, model)
-    text = (answer and answer(asked)) or _text(asked, fault, quirks)
+    said = (answer and answer(asked)) or _text(asked, fault, quirks)
+    text = said if isinstance(said, str) else said.text
     if fault == "refused":
         text = _REFUSAL
     if fault == "length":
         text = text[: len(text) // 2]
     counts = (sum(map(len, (asked.system, asked.user))) // 4 + 1, len(text) // 4 + 1)
-    wanted = int(asked.body.get("top_logprobs") or 0)
-    tokens = _tokens(text, wanted) if wanted and "ignore logprobs" not in {fault, *quirks} else None
+    wanted = int(asked.body.get("logprobs" if asked.endpoint == "completions" else "top_logprobs") or 0)
+    tokens: Tokens = None
+    if wanted and "ignore logprobs" not in {fault, *quirks}:
+        tokens = _tokens(text, wanted) if isinstance(said, str) else said.logprobs(wanted)
     usage = None if "no usage" in quirks else counts
-    write = {"chat": _chat, "responses": _response, "messages": _message}[asked.endpoint]
+    write = {"chat": _chat, "responses": _response, "messages": _message, "completions": _completion}[asked.endpoint]
     return write(asked, model, "" if fault == "filtered" else text, fault, tokens, usage)
 
 
@@ -137,6 +171,23 @@ def _chat(asked: Asked, model: str, text: str, fault: str, tokens: Tokens, usage
     }
     body = {"id": f"chatcmpl-{asked.number}", "object": "chat.completion", "created": int(time.time()), "model": model}
     body |= {"choices": [choice], "service_tier": "default", "system_fingerprint": "fp_fake"}
+    if usage:
+        body["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
+    return body
+
+
+def _completion(asked: Asked, model: str, text: str, fault: str, tokens: Tokens, usage: Usage) -> object:
+    """In the older form, where log probabilities are three lists."""
+    logprobs = None
+    if tokens is not None:
+        logprobs = {
+            "tokens": [one["token"] for one in tokens],
+            "token_logprobs": [one["logprob"] for one in tokens],
+            "top_logprobs": [{top["token"]: top["logprob"] for top in one["top_logprobs"]} for one in tokens],
+        }
+    reason = {"filtered": "content_filter", "length": "length"}.get(fault, "stop")
+    body = {"id": f"cmpl-{asked.number}", "object": "text_completion", "created": int(time.time()), "model": model}
+    body |= {"choices": [{"index": 0, "text": text, "logprobs": logprobs, "finish_reason": reason}]}
     if usage:
         body["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
     return body

@@ -8,12 +8,13 @@
         server.prompts                               # Counter: hash of a prompt -> how often it was asked
         server.last[-1].body                         # the last 1,000 requests (`Asked`); not with Process
 
-Endpoints: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/moderations`.
+Endpoints: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/moderations`, `/v1/completions`.
 
 An answer is a function of the model and the last user message (long runs of hex digits, such as a random
 boundary, count as one sign): with a JSON schema an object of it, every enum value, number or boolean picked by the
 hash; else the last tags `<verdict>...</verdict>` of the prompt, filled (`a|b` and `1-5` inside them are choices);
-else a whole number 0 to 100. `answer=` takes a function `Asked -> str | None` that writes the text instead.
+else a whole number 0 to 100. `answer=` takes a function `Asked -> str | Spelled | None` that writes the text instead,
+or the text with its tokens and what could have stood in their places.
 
 Faults: `plan=` is a mapping of request numbers (from 1) to faults, or a function `Asked -> fault | None`, such as
 `Seeded(seed, passing={"429": .1, "500": .05}, lasting={"filtered": .02})`. A fault is one of `FAULTS`, some with a
@@ -43,7 +44,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fake_answers import BAD, WRONG_TYPES, Asked, error, get, hashed, masked, reply, texts
+from fake_answers import BAD, WRONG_TYPES, Asked, Spelled, error, get, hashed, masked, reply, texts
 
 FAULTS: Final = {
     "429": "too many requests, without Retry-After; `429:2` with it; `429-ms:50`, `429-date:2`, `429-reset:2`",
@@ -71,7 +72,7 @@ QUIRKS: Final = {
 }  # fmt: skip
 ENDPOINTS: Final = {
     "/v1/chat/completions": "chat", "/v1/responses": "responses",
-    "/v1/messages": "messages", "/v1/moderations": "moderations",
+    "/v1/messages": "messages", "/v1/moderations": "moderations", "/v1/completions": "completions",
 }  # fmt: skip
 
 
@@ -120,7 +121,7 @@ class FakeLLM:
         self,
         *,
         plan: Plan | None = None,
-        answer: Callable[[Asked], str | None] | None = None,
+        answer: Callable[[Asked], str | Spelled | None] | None = None,
         quirks: Iterable[str] = (),
         latency: float = 0.0,
         keys: Iterable[str] = (),
