@@ -27,6 +27,8 @@ class Ask:
     template : what else the chat template is given by name (`guardian_config`, `documents`, `enable_thinking`, ...);
         it goes before the engine's own (`add_generation_prompt=True`).
     text : the whole prompt, for a guard without a chat template; None where `messages` are given.
+    pieces : the same text in pieces, in turn the format's own and the output's (the first is the format's, and may be
+        empty). A control token in the output's is read as text; without pieces the whole is the output's.
     start : what the reply is made to begin with, so that the verdict is the next token (``"\\n\\n"``, ``"<score>"``).
         It is part of `Reply.text` and not of `Reply.tokens`; an engine that cannot force it lets the guard write it.
     max_tokens : of the reply after `start`; 1 is a verdict in one forward pass, without generation.
@@ -37,6 +39,7 @@ class Ask:
     messages: tuple[Mapping[str, Any], ...] = ()
     template: Mapping[str, Any] = field(default_factory=dict)
     text: str | None = None
+    pieces: tuple[str, ...] = ()
     start: str = ""
     max_tokens: int = 1
     cut: str = ""
@@ -44,10 +47,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Local:
-    """A reply of the local engine, and how much of the judged text was left out to fit (0: none), in tokens."""
+    """A reply of the local engine, and how much of the judged text was left out to fit (0: none), in tokens.
+
+    `problem`: why there is none (it does not fit, the chat template refuses it, there is not enough memory); the reply
+    is then empty.
+    """
 
     reply: Reply
     left_out: int = 0
+    problem: str = ""
 
 
 class Engine(Protocol):
