@@ -25,13 +25,12 @@ from interjudge.errors import InputError
 from interjudge.judges.base import Judge
 from interjudge.judges.batch_base import Batched, Lost, Service, Standing, patiently, pause
 from interjudge.judges.batch_ledger import Batch, Ledger
+from interjudge.judges.batch_read import Found, Reader
 from interjudge.judges.batch_work import Work
 from interjudge.judges.distinct import check_given, distinct_judges, distinct_outputs
-from interjudge.judges.llm_base import Answer, Provider, ProviderError, Reply
-from interjudge.judges.messages import short_message, without_secrets
+from interjudge.judges.llm_base import Answer, Provider, ProviderError
+from interjudge.judges.messages import without_secrets
 from interjudge.judges.prices import Prices, read_prices
-from interjudge.judges.provider_client import fits
-from interjudge.judges.remote_work import checked
 from interjudge.judges.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -41,6 +40,7 @@ TRIES: Final = 3  # batches that one request may be in before it is given up as 
 _PIECE: Final = 500  # verdicts stored at a time
 _OUTAGE_S: Final = 3600.0  # how long the provider may be out of reach before a run that waits gives up
 _SEARCHES: Final = 5  # tries to send one batch
+_AGAIN: Final = "-again"  # ends the custom id of a second request
 _WINDOW: Final = timedelta(hours=48)  # after twice the longest a batch can take, one that nobody knows is gone
 
 
@@ -146,8 +146,8 @@ class _Run:
         self, work: Work, service: Service, tries: int, prices: Prices | None, progress: Progress | None
     ) -> None:
         self.work, self.service, self.ledger, self.tries, self.progress = work, service, work.ledger, tries, progress
-        self.remote = cast("Batched", work.judge.remote)
-        self.price = (prices or read_prices()).of(self.remote.model)
+        remote = cast("Batched", work.judge.remote)
+        self.reader = Reader(work.judge, remote, service, (prices or read_prices()).of(remote.model))
         self.problem: str | None = None
         self.words: dict[str, str] = {}  # batch id -> the provider's word for where it stands
         for batch in self.ledger.batches():
@@ -231,87 +231,61 @@ class _Run:
 
     async def _read(self, batch: Batch, standing: Standing) -> None:
         """The verdicts of a batch that is over; what failed for no reason of its own is left for the next one."""
-        tried = self.work.tried(batch.repeat)
-        mine = {f"{batch.token}-{item}": item for item in batch.items}
-        again: dict[int, ProviderError] = {}
-        given_up: set[int] = set()
-        seen: set[int] = set()
-        strangers = 0
-        answers: dict[int, Answer] = {}
-        held = self._has_schema(batch.items[0], batch.repeat)
-        objected: dict[int, str] = {}
+        repeat, work = batch.repeat, self.work
+        first = {f"{batch.token}-{item}": item for item in batch.items}
+        second = {f"{name}{_AGAIN}": item for name, item in first.items()}
+        unread = self.ledger.unread(repeat)
+        found = Found(set(unread))
+        held = self.reader.holds(work.output(batch.items[0]), repeat)
         async for custom_id, outcome in self.service.results(str(batch.batch_id), standing):
-            item = mine.get(custom_id)
-            if item is None or item in seen:
-                strangers += item is None
+            item = first.get(custom_id, second.get(custom_id))
+            if item is None or item in found.seen:
+                found.strangers += item is None
                 continue
-            seen.add(item)
-            answer = self._answer(outcome, item, batch.repeat, held)
-            if isinstance(answer, ProviderError):
-                again[item] = answer
-                refused = self.service.objected(answer, batch.refused)
-                if refused is not None:
-                    objected[item] = refused
-                continue
-            if answer.status == "error":
-                given_up.add(item)
-            answers[item] = answer
-            if len(answers) >= _PIECE:
-                self.work.keep(batch.repeat, answers)
-        if strangers and not seen:  # it was taken for one of ours, and is not
+            found.seen.add(item)
+            output = work.output(item)
+            if custom_id in first:
+                answer = self.reader.first(outcome, output, repeat, held)
+            elif item in unread:
+                answer = self.reader.second(outcome, unread[item], output, repeat)
+            else:
+                continue  # its verdict was stored, and the run killed then
+            found.take(item, answer)
+            if isinstance(answer, ProviderError) and (name := self.service.objected(answer, batch.refused)):
+                found.objected[item] = name
+            if len(found.answers) >= _PIECE:
+                self._keep(repeat, found)
+        if found.strangers and not found.seen:  # it was taken for one of ours, and is not
             self.ledger.end(batch, "lost")
             return
-        unanswered = ProviderError(f"batch {batch.batch_id} is over without an answer to this", failure="again")
-        again |= {item: unanswered for item in batch.items if item not in seen}
-        self.service.refused |= set(objected.values())
+        self._settle(batch, found)
+
+    def _settle(self, batch: Batch, found: Found) -> None:
+        """What failed is given up, or left for the next batch; then this one is done with."""
+        missing = ProviderError(f"batch {batch.batch_id} is over without an answer to this", failure="again")
+        again = {**found.again, **{item: missing for item in batch.items if item not in found.seen}}
+        self.service.refused |= set(found.objected.values())
+        tried = self.work.tried(batch.repeat)
         for item, error in again.items():
             hopeless = error.failure in ("broken", "rejected") or tried[item] + 1 >= self.tries
-            if hopeless and item not in objected:
-                given_up.add(item)
-                answers[item] = Answer("error", raw=without_secrets(str(error)))
-        self.work.keep(batch.repeat, answers)
-        self.ledger.end(batch, "collected", given_up)
-        broken = [error for item, error in again.items() if error.failure == "broken" and item not in objected]
+            if not hopeless or item in found.objected:
+                continue
+            found.take(item, Answer("error", raw=without_secrets(str(error))))
+        self._keep(batch.repeat, found)
+        self.ledger.end(batch, "collected", found.given_up)
+        broken = [e for item, e in again.items() if e.failure == "broken" and item not in found.objected]
         if broken and len(broken) == len(batch.items):
             self.problem = f"every request of batch {batch.batch_id} failed: {broken[0]}"
 
-    def _has_schema(self, item: int, repeat: int) -> bool:
-        return self.remote.request(self.work.output(item), repeat).schema is not None
-
-    def _answer(self, outcome: Reply | ProviderError, item: int, repeat: int, held: bool) -> Answer | ProviderError:
-        """The verdict in what came back; an error where the request may, or must, be asked again."""
-        if isinstance(outcome, ProviderError):
-            filtered = outcome.failure == "filtered"
-            return Answer("filtered", raw=without_secrets(str(outcome))) if filtered else outcome
-        output = self.work.output(item)
-        schema = self.remote.request(output, repeat).schema if self.service.sends_schema else None
-        structured = outcome.finish == "stop" and fits(outcome.text, schema)
-        try:
-            answer = self.remote.read(replace(outcome, structured=structured), output, repeat)
-            answer = None if answer is None else checked(self.work.judge, answer)
-        except ProviderError as error:
-            return error
-        # Whatever a judge raises is a verdict of its own kind.
-        except Exception as error:  # noqa: BLE001
-            return Answer("error", raw=short_message(error))
-        if answer is None and held and not self._has_schema(item, repeat):
-            # The replies have shown the judge that this server ignores schemas: it asks in another way from now on.
-            return ProviderError("the reply is not held to the schema of the answer", failure="again")
-        if answer is None:  # a repair would be a request of its own
-            answer = Answer(
-                "parse_error",
-                raw=outcome.text,
-                input_tokens=outcome.input_tokens,
-                output_tokens=outcome.output_tokens,
-                model=outcome.model,
-            )
-        return replace(answer, cost_usd=self._cost(answer), latency_s=None)
-
-    def _cost(self, answer: Answer) -> float | None:
-        """US dollars at the price of a batch; None where the price, or the tokens, are not known."""
-        if self.price is None or answer.input_tokens is None or answer.output_tokens is None:
-            return None
-        return self.price.of(answer.input_tokens, answer.output_tokens) * self.price.batch
+    def _keep(self, repeat: int, found: Found) -> None:
+        """Store verdicts and replies to be repaired, and forget them here."""
+        if found.unread:
+            self.ledger.keep_unread(repeat, found.unread)
+            found.unread.clear()
+        repaired = found.repairs & found.answers.keys() - found.given_up
+        self.work.keep(repeat, found.answers)
+        if repaired:
+            self.ledger.forget_unread(repeat, repaired)
 
     # Submitting.
 
@@ -366,9 +340,10 @@ class _Run:
 
     def _write(self, batch: Batch, file: BinaryIO) -> tuple[int, ...]:
         """As many of the batch's requests as there is room for, at least one, in a file of lines."""
-        size = 0
+        size, unread = 0, self.ledger.unread(batch.repeat)
         for n, item in enumerate(batch.items):
-            line = self.service.line(f"{batch.token}-{item}", self.remote.request(self.work.output(item), batch.repeat))
+            request = self.reader.request(self.work.output(item), batch.repeat, unread.get(item))
+            line = self.service.line(f"{batch.token}-{item}{_AGAIN if item in unread else ''}", request)
             size += len(line)
             if n and size > self.service.room.bytes:
                 return batch.items[:n]
@@ -399,7 +374,7 @@ def _needed(judge: Judge) -> Service:
 
 def _service_of(judge: Judge) -> Service | None:
     remote = judge.remote
-    if not (hasattr(remote, "request") and hasattr(remote, "read")):
+    if not all(hasattr(remote, name) for name in ("request", "read", "again", "read_again")):
         return None
     provider: Provider | None = getattr(remote, "provider", None)
     # The providers' clients take half a second to import; who names no such judge does not wait.

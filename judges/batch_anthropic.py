@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from interjudge.judges.batch_base import TIMEOUT, BatchConnection, Lost, Room, Standing, text
 from interjudge.judges.llm_base import ProviderError, Reply, Request
-from interjudge.judges.provider_anthropic import _NAMES, AnthropicProvider, _open, read_message
+from interjudge.judges.provider_anthropic import PARAMETERS, AnthropicProvider, open_anthropic, read_message
 from interjudge.judges.provider_errors import objection, status_error
 
 # The API takes 256 MB; the SDK holds all of it in memory several times over.
@@ -33,7 +33,7 @@ class AnthropicBatches:
 
     def __init__(self, provider: AnthropicProvider) -> None:
         self._provider = provider
-        self._connection = BatchConnection(provider._where, _open, TIMEOUT)
+        self._connection = BatchConnection(provider.where, open_anthropic, TIMEOUT)
         self.refused: set[str] = set(provider.refused)
 
     @property
@@ -41,7 +41,7 @@ class AnthropicBatches:
         return "format" not in self.refused or not {"tools", "tool_choice"} & self.refused
 
     def line(self, custom_id: str, request: Request) -> bytes:
-        whole = {"custom_id": custom_id, "params": _params(self._provider._body(request, frozenset(self.refused)))}
+        whole = {"custom_id": custom_id, "params": self._provider.body(request, frozenset(self.refused))}
         return json.dumps(whole, ensure_ascii=False).encode(errors="replace") + b"\n"
 
     async def submit(self, token: str, lines: BinaryIO) -> str:  # noqa: ARG002  the custom ids carry it
@@ -73,7 +73,7 @@ class AnthropicBatches:
             yield str(line.get("custom_id")), self._outcome(line.get("result"))
 
     def objected(self, error: ProviderError, left_out: frozenset[str]) -> str | None:
-        return objection(error, {name: words for name, words in _NAMES.items() if name not in left_out})
+        return objection(error, {name: words for name, words in PARAMETERS.items() if name not in left_out})
 
     async def close(self) -> None:
         await self._connection.close()
@@ -92,18 +92,6 @@ class AnthropicBatches:
             return read_message(result["message"], host)
         except ProviderError as failed:
             return failed
-
-
-def _params(body: dict[str, Any]) -> dict[str, Any]:
-    """The provider's parameters as the API has them, `temperature` included, which the SDK's own call does not take."""
-    from anthropic import transform_schema  # noqa: PLC0415
-
-    config: dict[str, Any] = {}
-    if "effort" in body:
-        config["effort"] = body.pop("effort")
-    if "format" in body:
-        config["format"] = {"type": "json_schema", "schema": transform_schema(body.pop("format"))}
-    return {**body, "output_config": config} if config else body
 
 
 async def _list(client: Any, page: dict[str, str]) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final, Protocol, TypeVar
 
-from interjudge.judges.llm_base import Answer, Provider, ProviderError, Remote, Reply, Request
+from interjudge.judges.llm_base import Answer, Provider, ProviderError, Remote, Reply, Request, Unread
 from interjudge.judges.provider_client import Connection
 from interjudge.judges.provider_errors import malformed, provider_error
 
@@ -34,8 +34,14 @@ class Batched(Remote, Protocol):
     def request(self, output: Mapping[str, str | None], repeat: int) -> Request:
         """The first request about one output."""
 
-    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | None:
-        """The verdict in a reply; None where another request would be needed to repair it."""
+    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | Unread:
+        """The verdict in a reply; `Unread` where a second request may bring it."""
+
+    def again(self, unread: Unread, output: Mapping[str, str | None], repeat: int) -> Request:
+        """The second request about one output."""
+
+    def read_again(self, unread: Unread, second: Reply | None, requests: int = 2) -> Answer:
+        """The verdict after a second request, which is the last; None where it brought no reply."""
 
 
 @dataclass(frozen=True)

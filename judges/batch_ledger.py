@@ -13,14 +13,17 @@ import os
 import secrets
 import socket
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
+import polars as pl
+
+from interjudge.judges.llm_base import Reply, Unread
 from interjudge.judges.store_errors import in_words
 
 State = Literal["sending", "open", "collected", "failed", "lost", "done"]
@@ -31,7 +34,14 @@ CREATE TABLE IF NOT EXISTS batches (
     provider TEXT NOT NULL, token TEXT NOT NULL UNIQUE, submitted_at TEXT NOT NULL, state TEXT NOT NULL,
     owner TEXT NOT NULL, items TEXT NOT NULL, given_up TEXT NOT NULL, refused TEXT NOT NULL)
 """
+# Replies without an answer, of which a second request is to be made: a run may be killed in between.
+_UNREAD: Final = """
+CREATE TABLE IF NOT EXISTS unread (
+    judge_hash TEXT NOT NULL, repeat INTEGER NOT NULL, item INTEGER NOT NULL, problem TEXT NOT NULL,
+    reply TEXT NOT NULL, PRIMARY KEY (judge_hash, repeat, item))
+"""
 _COLUMNS: Final = "batch, repeat, batch_id, token, submitted_at, state, owner, items, given_up, refused"
+_RESULTS_KEPT: Final = timedelta(days=29)  # by Anthropic; OpenAI keeps them for a day more
 _LONGEST_SENDING: Final = timedelta(hours=1)  # after that, a process that says it is sending is not believed
 
 
@@ -81,6 +91,7 @@ class Ledger:
         with in_words(self.path):
             self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None)
             self._db.execute(_SCHEMA)
+            self._db.execute(_UNREAD)
         return self
 
     def __exit__(
@@ -133,6 +144,26 @@ class Ledger:
     def end(self, batch: Batch, state: State, given_up: Iterable[int] = ()) -> None:
         self._set(batch, state=state, given_up=json.dumps(sorted(given_up)))
 
+    def keep_unread(self, repeat: int, found: Mapping[int, Unread]) -> None:
+        """Replies that could not be read, by output: the next request about it is the second one."""
+        rows = [(self.judge_hash, repeat, item, one.problem, _dumped(one.reply)) for item, one in found.items()]
+        with self._writing():
+            self._db.executemany("INSERT OR REPLACE INTO unread VALUES (?, ?, ?, ?, ?)", rows)
+
+    def unread(self, repeat: int) -> dict[int, Unread]:
+        query = "SELECT item, problem, reply FROM unread WHERE judge_hash = ? AND repeat = ?"
+        with in_words(self.path):
+            rows = self._db.execute(query, (self.judge_hash, repeat)).fetchall()
+        return {item: Unread(Reply(**json.loads(reply)), problem) for item, problem, reply in rows}
+
+    def forget_unread(self, repeat: int, items: Iterable[int]) -> None:
+        """There is a verdict now."""
+        with self._writing():
+            self._db.executemany(
+                "DELETE FROM unread WHERE judge_hash = ? AND repeat = ? AND item = ?",
+                [(self.judge_hash, repeat, item) for item in items],
+            )
+
     def close_all(self) -> None:
         """The run has ended: what it tried counts no more in the next one. Active batches stay."""
         with self._writing():
@@ -158,16 +189,37 @@ class Ledger:
                 raise
 
 
+def held(path: Path | str, judge_hash: str) -> pl.DataFrame:
+    """Outputs of one judge that lie in a batch under way: `output_id`, `hash` (as in `Store.register`), `repeat`.
+
+    Batches whose results no provider keeps any more do not count.
+    """
+    since = (datetime.now(UTC) - _RESULTS_KEPT).isoformat()
+    query = (
+        "SELECT output_id, lower(hex(output_hash)), repeat FROM batches, json_each(items) JOIN outputs"
+        " ON output_id = json_each.value WHERE judge_hash = ? AND state IN ('sending', 'open') AND submitted_at > ?"
+    )
+    with _looking(Path(path)) as db:
+        rows = [] if db is None else db.execute(query, (judge_hash, since)).fetchall()
+    return pl.DataFrame(rows, {"output_id": pl.Int64(), "hash": pl.String(), "repeat": pl.Int64()}, orient="row")
+
+
 def open_batches(path: Path | str) -> list[tuple[str, str, str, int]]:
     """(judge hash, provider, the provider's name of the batch, outputs) of all batches in a store still under way."""
-    path = Path(path)
+    query = "SELECT judge_hash, provider, batch_id, items FROM batches WHERE state = 'open' ORDER BY batch"
+    with _looking(Path(path)) as db:
+        rows = [] if db is None else db.execute(query).fetchall()
+    return [(judge, who, name, len(json.loads(items))) for judge, who, name, items in rows]
+
+
+@contextmanager
+def _looking(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A store that is only looked at; None where it has never had a batch."""
     with in_words(path):
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
         try:
-            if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'batches'").fetchone()[0]:
-                return []
-            query = "SELECT judge_hash, provider, batch_id, items FROM batches WHERE state = 'open' ORDER BY batch"
-            return [(judge, who, name, len(json.loads(items))) for judge, who, name, items in db.execute(query)]
+            has = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'batches'").fetchone()[0]
+            yield db if has else None
         finally:
             db.close()
 
@@ -182,6 +234,11 @@ def _batch(row: tuple[object, ...]) -> Batch:
         tuple(json.loads(str(items))), frozenset(json.loads(str(given_up))), frozenset(json.loads(str(refused))),
         theirs=state == "sending" and fresh and _is_running(str(owner)),
     )  # fmt: skip
+
+
+def _dumped(reply: Reply) -> str:
+    """A reply as JSON, without its log probabilities, which a second request has no use for."""
+    return json.dumps(asdict(replace(reply, tokens=None)))  # ASCII: half a surrogate pair cannot be stored otherwise
 
 
 def _me() -> str:

@@ -15,10 +15,8 @@ from interjudge.judges.llm_base import ProviderError, Reply, Request
 from interjudge.judges.openai_reply import read_chat, read_response
 from interjudge.judges.provider_errors import objection, status_error
 from interjudge.judges.provider_openai import (
-    _CHAT,
-    _RESPONSES,
     OpenAIProvider,
-    _error_inside,
+    error_inside,
     open_openai,
 )
 
@@ -37,7 +35,7 @@ class OpenAIBatches:
 
     def __init__(self, provider: OpenAIProvider) -> None:
         self._provider = provider
-        self._connection = BatchConnection(provider._where, open_openai, TIMEOUT)
+        self._connection = BatchConnection(provider.where, open_openai, TIMEOUT)
         self.refused: set[str] = set(provider.refused)
         self._url = "/v1/chat/completions" if provider.api == "chat" else "/v1/responses"
 
@@ -46,8 +44,7 @@ class OpenAIBatches:
         return not {"response_format", "text"} & self.refused
 
     def line(self, custom_id: str, request: Request) -> bytes:
-        write = self._provider._chat_body if self._provider.api == "chat" else self._provider._responses_body
-        body = write(request, frozenset(self.refused))
+        body = self._provider.body(request, frozenset(self.refused))
         whole = {"custom_id": custom_id, "method": "POST", "url": self._url, "body": body}
         return json.dumps(whole, ensure_ascii=False).encode(errors="replace") + b"\n"
 
@@ -88,7 +85,7 @@ class OpenAIBatches:
                 yield str(line.get("custom_id")), self._outcome(line)
 
     def objected(self, error: ProviderError, left_out: frozenset[str]) -> str | None:
-        names = _CHAT if self._provider.api == "chat" else _RESPONSES
+        names = self._provider.parameters
         return objection(error, {name: words for name, words in names.items() if name not in left_out})
 
     async def close(self) -> None:
@@ -108,7 +105,7 @@ class OpenAIBatches:
             status = answered if isinstance(answered, int) else 500
             return status_error(status, body, host=host, key=key)
         if isinstance(body.get("error"), Mapping):
-            return _error_inside(body["error"], host, self._connection)
+            return error_inside(body["error"], host, self._connection)
         try:
             return (read_chat if self._provider.api == "chat" else read_response)(body, host)
         except ProviderError as failed:

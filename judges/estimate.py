@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from interjudge.judges.base import Judge
+from interjudge.judges.batch_ledger import held
 from interjudge.judges.distinct import Asked, as_judges, as_outputs, check_given, distinct_judges, output_hash
 from interjudge.judges.prices import Prices, read_prices
 from interjudge.judges.store import Store, stored_hashes
@@ -31,6 +32,7 @@ class Plan:
     input_tokens, output_tokens : of these requests; the latter at most. None for a judge without a model.
     cost_usd : of these tokens, so at most; None where no price is known.
     sampled : the tokens are those of a sample, scaled up.
+    in_batches : verdicts that lie in a batch under way; they are not asked for again.
     """
 
     judge: str
@@ -42,6 +44,7 @@ class Plan:
     output_tokens: int | None = None
     cost_usd: float | None = None
     sampled: bool = False
+    in_batches: int = 0
 
 
 def estimate(
@@ -82,15 +85,21 @@ def estimate(
 def _plan(judge: Judge, distinct: pl.DataFrame, store: Path | None, repeats: int, prices: Prices, batch: bool) -> Plan:
     # How often each output is still to be asked, whichever repeats those are.
     left = distinct.with_columns(times=pl.lit(repeats, pl.Int64))
+    waiting = 0
     if store is not None:
-        done = stored_hashes(store, judge.hash).filter(pl.col("repeat") < repeats).group_by("hash").len("done")
+        finished = stored_hashes(store, judge.hash).filter(pl.col("repeat") < repeats)
+        batches = held(store, judge.hash).filter(pl.col("repeat") < repeats).select("hash", "repeat").unique()
+        batches = batches.join(finished, on=["hash", "repeat"], how="anti").join(distinct, on="hash", how="semi")
+        waiting = batches.height
+        done = pl.concat([finished, batches.select(finished.columns)]).group_by("hash").len("done")
         left = left.join(done, on="hash", how="left", maintain_order="left").with_columns(
             times=pl.col("times") - pl.col("done").fill_null(0).cast(pl.Int64)
         )
     left = left.filter(pl.col("times") > 0)
     total, asked = distinct.height * repeats, int(left["times"].sum())
+    stored = total - asked - waiting
     if judge.remote is None:
-        return Plan(judge.name, total, total - asked, asked)
+        return Plan(judge.name, total, stored, asked)
     sample = left if left.height <= _SAMPLE else left[np.linspace(0, left.height - 1, _SAMPLE).astype(np.int64)]
     scale = asked / max(1, int(sample["times"].sum()))
     text = sample.select(judge.reads).with_columns(pl.exclude(pl.String).cast(pl.String))
@@ -103,6 +112,6 @@ def _plan(judge: Judge, distinct: pl.DataFrame, store: Path | None, repeats: int
     price = prices.of(judge.remote.model)
     cost = None if price is None else price.of(tokens_in, tokens_out) * (price.batch if batch else 1.0)
     return Plan(
-        judge.name, total, total - asked, asked, judge.remote.model, tokens_in, tokens_out, cost,
-        sampled=sample.height < left.height,
+        judge.name, total, stored, asked, judge.remote.model, tokens_in, tokens_out, cost,
+        sampled=sample.height < left.height, in_batches=waiting,
     )  # fmt: skip

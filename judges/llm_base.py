@@ -94,6 +94,7 @@ class ProviderError(InterjudgeError):
     ``slow down`` (429: try again after `retry_after` seconds where the server says), ``broken`` (wrong key, no such
     model, no such address: no request of this judge can succeed), ``filtered`` (this content is refused), ``rejected``
     (this request is refused: too long, say; others may succeed). `status`: the HTTP status, where there was one.
+    `before`: replies of the same verdict that had come by then, and were paid for.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class ProviderError(InterjudgeError):
         self.failure = failure
         self.status = status
         self.retry_after = retry_after
+        self.before: tuple[Reply, ...] = ()
 
 
 class Provider(Protocol):
@@ -132,7 +134,7 @@ class Provider(Protocol):
 class Answer:
     """One verdict as the runner stores it (`datasets.schema`); `model`: the snapshot that gave it.
 
-    `requests`: how many were sent for it, repairs included, failed tries not.
+    `requests`: how many were sent for it, repairs included; not those of tries that ended in a `ProviderError`.
     """
 
     status: Status
@@ -147,6 +149,14 @@ class Answer:
     cost_usd: float | None = None
     model: str | None = None
     requests: int = 1
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A reply without an answer that could be read; `problem`: why, as it is told to the judge that is asked again."""
+
+    reply: Reply
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges import expected_value, rubric_reply, rubric_template
 from interjudge.judges.base import Family, Judge
-from interjudge.judges.llm_base import Answer, Estimate, Provider, ProviderError, Reply, Request
+from interjudge.judges.llm_base import Answer, Estimate, Provider, ProviderError, Reply, Request, Unread
 from interjudge.judges.options import Given, split_options
 from interjudge.judges.remote_batch import evaluate_remote
 from interjudge.judges.rubric import Rubric, built_in, load_rubric
 from interjudge.judges.rubric_reply import Found, is_json, read_reply
+from interjudge.judges.rubric_scale import Verdict
 
 # In this order they stand in a judge's name; the others say where and how it is asked, and change no name.
 _NAMED: Final = ("variant", "threshold", "policy", "examples", "shuffle", "temperature", "seed", "effort", "max_tokens")
@@ -121,23 +122,32 @@ class RubricRemote:
         schema = self.rubric.schema if self.rubric.reading == "json" and not self._tagged else None
         return self._request(asked, schema, repeat)
 
-    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | None:  # noqa: ARG002
-        """The verdict in a reply to the first request; None where another one is needed to repair it."""
+    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | Unread:  # noqa: ARG002
+        """The verdict in a reply to the first request; `Unread` where a second one may bring it."""
         found = self._found(reply)
-        return None if found.problem is not None else _as_answer(found, [reply], reply.text)
+        return Unread(reply, found.problem) if found.problem is not None else _as_answer(found, [reply], reply.text)
+
+    def again(self, unread: Unread, output: Mapping[str, str | None], repeat: int) -> Request:
+        """The second request about one output, for the answer alone."""
+        return self._again(self.request(output, repeat), unread, _worth_showing(unread.reply), repeat)
+
+    def read_again(self, unread: Unread, second: Reply | None, requests: int = 2) -> Answer:
+        """The verdict after a second request, which is the last; None where it was refused."""
+        first = unread.reply
+        if second is None:
+            found = Found(Verdict("parse_error"), problem=unread.problem)
+            return _as_answer(found, [first], first.text, requests=requests)
+        raw = f"{first.text}\n\n[asked again: {unread.problem}]\n\n{second.text}"
+        return _as_answer(read_reply(self.rubric, second, again=True), [first, second], raw, requests=requests)
 
     async def ask(self, output: Mapping[str, str | None], repeat: int) -> Answer:
         start = time.perf_counter()
         request = self.request(output, repeat)
-        first = await self.provider.complete(request)
-        found, replies, raw = self._found(first), [first], first.text
-        if found.problem is not None:
-            second = await self._once_more(request, first, found.problem, repeat)
-            if second is not None:
-                raw = f"{first.text}\n\n[asked again: {found.problem}]\n\n{second.text}"
-                replies.append(second)
-                found = read_reply(self.rubric, second, again=True)
-        return _as_answer(found, replies, raw, time.perf_counter() - start)
+        answer = self.read(await self.provider.complete(request), output, repeat)
+        if isinstance(answer, Unread):
+            second, requests = await self._once_more(request, answer, repeat)
+            answer = self.read_again(answer, second, requests)
+        return replace(answer, latency_s=time.perf_counter() - start)
 
     def estimate(self, output: Mapping[str, str | None]) -> Estimate:
         """Input: a token for every four characters of the messages and the schema; output: all that may be written."""
@@ -165,21 +175,27 @@ class RubricRemote:
             top_logprobs=self._alternatives,
         )
 
-    async def _once_more(self, request: Request, first: Reply, problem: str, repeat: int) -> Reply | None:
-        """The reply to a second request, which asks for the answer alone; None where it is refused."""
+    def _again(self, request: Request, unread: Unread, shown: str, repeat: int) -> Request:
         tagged = self._tagged
         short = self.rubric.reading in ("json", "pattern") and not tagged
-        schema = self.rubric.scale.schema(rationale=False) if short else None
-        # What was cut off is long, and says nothing; and some servers take no turn of the model's own.
-        shown = [] if first.finish == "length" or not first.text.strip() else [first.text]
-        for text in (*shown, ""):
-            asked = rubric_template.again(self.rubric, request.messages, text, problem, tagged=tagged)
+        asked = rubric_template.again(self.rubric, request.messages, shown, unread.problem, tagged=tagged)
+        return self._request(asked, self.rubric.scale.schema(rationale=False) if short else None, repeat)
+
+    async def _once_more(self, request: Request, unread: Unread, repeat: int) -> tuple[Reply | None, int]:
+        """The reply to a second request, None where it is refused; and how many were sent in all.
+
+        Some servers take no turn of the model's own: they are asked without it.
+        """
+        sent = 1
+        for shown in dict.fromkeys((_worth_showing(unread.reply), "")):
+            sent += 1
             try:
-                return await self.provider.complete(self._request(asked, schema, repeat))
+                return await self.provider.complete(self._again(request, unread, shown, repeat)), sent
             except ProviderError as error:
+                error.before = (unread.reply,)
                 if error.failure not in ("filtered", "rejected"):
                     raise
-        return None
+        return None, sent
 
     def _found(self, reply: Reply) -> Found:
         """What the reply to a first request says; and what it shows of its server."""
@@ -207,7 +223,12 @@ def _is_free(reply: Reply) -> bool:
     return reply.finish == "stop" and start not in {"", "{"} and not (reply.structured or is_json(reply.text))
 
 
-def _as_answer(found: Found, replies: Sequence[Reply], raw: str, latency_s: float | None = None) -> Answer:
+def _worth_showing(reply: Reply) -> str:
+    """What the judge is shown of its reply: what was cut off is long, and says nothing."""
+    return "" if reply.finish == "length" or not reply.text.strip() else reply.text
+
+
+def _as_answer(found: Found, replies: Sequence[Reply], raw: str, *, requests: int = 1) -> Answer:
     return Answer(
         status=found.status,
         label=found.verdict.label,
@@ -215,11 +236,10 @@ def _as_answer(found: Found, replies: Sequence[Reply], raw: str, latency_s: floa
         confidence=found.confidence,
         rationale=found.rationale,
         raw=raw,
-        latency_s=latency_s,
         input_tokens=_sum([reply.input_tokens for reply in replies]),
         output_tokens=_sum([reply.output_tokens for reply in replies]),
         model=replies[-1].model,
-        requests=len(replies),
+        requests=requests,
     )
 
 

@@ -143,6 +143,10 @@ class Pace:
         """An answer came; it took so many requests, and so many tokens, beyond those of `enter`."""
         self.refusals = 0
         self.allowed = min(float(self.limits.concurrency), self.allowed + 1.0 / self.allowed)
+        self.took(requests, tokens, now)
+
+    def took(self, requests: int, tokens: int, now: float) -> None:
+        """So much was sent beyond what `enter` knew of."""
         if requests and self.requests is not None:
             self.requests.take(float(requests), now)
         if tokens and self.tokens is not None:

@@ -20,7 +20,7 @@ from interjudge.judges.provider_errors import malformed, status_error
 DEFAULT_URL: Final = "https://api.anthropic.com"
 KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
 # Parameter -> how servers call it when they object to it; the more particular first.
-_NAMES: Final = {
+PARAMETERS: Final = {
     "temperature": ("temperature",),
     "effort": ("output_config.effort", "effort"),
     "format": ("output_config.format", "output_config", "output_format", "structured outputs", "json_schema"),
@@ -51,10 +51,10 @@ def anthropic_provider(
     where = address(
         base_url, key_env, default=DEFAULT_URL, url_variable="ANTHROPIC_BASE_URL", key_variable=KEY_VARIABLE
     )
-    return AnthropicProvider(model, where, Connection(where, _open, timeout))
+    return AnthropicProvider(model, where, Connection(where, open_anthropic, timeout))
 
 
-def _open(url: str, key: str, options: dict[str, Any]) -> Any:
+def open_anthropic(url: str, key: str, options: dict[str, Any]) -> Any:
     from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient  # noqa: PLC0415  a second to import
 
     http = DefaultAsyncHttpxClient(**options)
@@ -66,19 +66,19 @@ class AnthropicProvider:
 
     def __init__(self, model: str, where: Address, connection: Connection) -> None:
         self.model = model
-        self._where = where
+        self.where = where
         self._connection = connection
 
     def __repr__(self) -> str:
-        return f"AnthropicProvider({self.model!r}, {self._where.url!r})"
+        return f"AnthropicProvider({self.model!r}, {self.where.url!r})"
 
     @property
     def limits(self) -> str:
-        return self._where.limits
+        return self.where.limits
 
     @property
     def identity(self) -> Mapping[str, object]:
-        return {"provider": "anthropic", "api": "messages", "model": self.model, "address": self._where.url}
+        return {"provider": "anthropic", "api": "messages", "model": self.model, "address": self.where.url}
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -86,11 +86,11 @@ class AnthropicProvider:
         return tuple(sorted(self._connection.refused))
 
     async def complete(self, request: Request) -> Reply:
-        return self.read(await self._connection.send_adapted(_ask, partial(self._body, request), _NAMES), request)
+        return self.read(await self._connection.send_adapted(_ask, partial(self._body, request), PARAMETERS), request)
 
-    def body(self, request: Request) -> dict[str, Any]:
-        """The JSON that asks it."""
-        return _written(self._body(request, frozenset()))
+    def body(self, request: Request, refused: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """The JSON that asks it, without the parameters in `refused`."""
+        return _written(self._body(request, refused))
 
     def read(self, answer: Mapping[str, Any], request: Request) -> Reply:
         """The reply in the JSON that the server answered.
@@ -99,7 +99,7 @@ class AnthropicProvider:
         ------
         ProviderError : it is none, or an error.
         """
-        host = self._where.host
+        host = self.where.host
         if answer.get("type") == "error":
             raise status_error(500, dict(answer), host=host, key=self._connection.key_if_set())
         reply = read_message(answer, host)
@@ -109,7 +109,7 @@ class AnthropicProvider:
         await self._connection.close()
 
     def _body(self, request: Request, refused: frozenset[str]) -> dict[str, Any]:
-        """The parameters under the names of `_NAMES`; `_written` puts them where the API has them."""
+        """The parameters under the names of `PARAMETERS`; `_written` puts them where the API has them."""
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": request.max_tokens,

@@ -7,7 +7,7 @@ one) is left out or said the old way after its first objection, and `OpenAIProvi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal, get_args
@@ -99,28 +99,33 @@ class OpenAIProvider:
     def __init__(self, model: str, where: Address, api: Api, connection: Connection) -> None:
         self.model = model
         self.api = api
-        self._where = where
+        self.where = where
         self._connection = connection
 
     def __repr__(self) -> str:
-        return f"OpenAIProvider({self.model!r}, {self._where.url!r}, api={self.api!r})"
+        return f"OpenAIProvider({self.model!r}, {self.where.url!r}, api={self.api!r})"
 
     @property
     def limits(self) -> str:
-        return self._where.limits
+        return self.where.limits
 
     @property
     def identity(self) -> Mapping[str, object]:
-        return {"provider": "openai", "api": self.api, "model": self.model, "address": self._where.url}
+        return {"provider": "openai", "api": self.api, "model": self.model, "address": self.where.url}
 
     @property
     def _is_openai(self) -> bool:
-        return self._where.host == urlsplit(DEFAULT_URL).netloc
+        return self.where.host == urlsplit(DEFAULT_URL).netloc
 
     @property
     def refused(self) -> tuple[str, ...]:
         """The parameters that the server objected to, and that were left out since."""
         return tuple(sorted(self._connection.refused))
+
+    @property
+    def parameters(self) -> Mapping[str, Iterable[str]]:
+        """The parameters that a server may object to, and how it calls them then (`provider_errors.objection`)."""
+        return _CALLS[self.api][0]
 
     async def complete(self, request: Request) -> Reply:
         names, call = _CALLS[self.api]
@@ -138,9 +143,9 @@ class OpenAIProvider:
         ------
         ProviderError : it is none, or an error.
         """
-        host = self._where.host
+        host = self.where.host
         if isinstance(answer.get("error"), Mapping):
-            raise _error_inside(answer["error"], host, self._connection)
+            raise error_inside(answer["error"], host, self._connection)
         reply = {"chat": read_chat, "responses": read_response, "completions": read_completion}[self.api](answer, host)
         return replace(reply, structured=reply.finish == "stop" and fits(reply.text, request.schema))
 
@@ -231,7 +236,7 @@ _CALLS: Final[dict[str, tuple[Mapping[str, tuple[str, ...]], Any]]] = {
 }
 
 
-def _error_inside(error: Mapping[str, Any], host: str, connection: Connection) -> ProviderError:
+def error_inside(error: Mapping[str, Any], host: str, connection: Connection) -> ProviderError:
     """An error that came with status 200: a failed response, or a gateway that passes its model's errors on."""
     code = error.get("code")
     status = code if isinstance(code, int) else _RESPONSE_ERRORS.get(str(code), 500)

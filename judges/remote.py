@@ -24,7 +24,7 @@ from typing import Final
 import polars as pl
 
 from interjudge.errors import InputError, InterjudgeError
-from interjudge.judges.llm_base import Answer, ProviderError
+from interjudge.judges.llm_base import Answer, ProviderError, Reply
 from interjudge.judges.messages import short_message, without_secrets
 from interjudge.judges.pace import Budget, Limits, Pace, backoff
 from interjudge.judges.prices import Prices
@@ -208,13 +208,16 @@ class _Run:
     async def _answer(self, work: Work, repeat: int, output: Output) -> Answer | None:
         """One verdict, tried as often as it is worth; None where it was stopped before there was one."""
         limits = self.limits
+        before: list[Reply] = []  # of tries that failed at a second request
         for tried in range(1, limits.tries + 1):
             came = await self._try(work, repeat, output)
             if not isinstance(came, ProviderError):
-                return came
+                return came and work.with_replies(came, before)
+            before += came.before
             wait = came.retry_after or 0.0
             if came.failure not in ("again", "slow down") or tried == limits.tries or wait > limits.patience_s:
-                return self._failed(work, came)
+                failed = self._failed(work, came)
+                return failed and work.with_replies(failed, before)
             pause = max(wait, backoff(tried, limits.base_s, limits.longest_s))
             await asyncio.wait((work.ended,), timeout=pause)
             if work.ended.done():
@@ -243,6 +246,9 @@ class _Run:
             work.breaker.answered()
             return answer
         except ProviderError as error:
+            sent += len(error.before)
+            paid = work.pay_for(error.before)
+            pace.took(sent - 1, 0, loop.time())
             if error.failure == "slow down":
                 pace.refused(cuts, error.retry_after, loop.time())
             return error
@@ -401,6 +407,11 @@ class _Caller:
         """What the user should know in the end."""
         for work in self.run.works:
             name = work.judge.name
+            if waiting := sum(map(len, work.held.values())):
+                yield (
+                    f"{name}: {waiting:,} verdicts were not asked for, since they lie in a batch under way: "
+                    "--batch collects them; --redo asks for all anew"
+                )
             if work.price is None and work.unpriced:
                 yield f"{name}: no price is known for {work.remote.model}; what it cost is not counted"
             found = self.run.store.snapshots(work.judge_id) if self.run.store is not None else dict(work.models)

@@ -6,8 +6,8 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,7 +17,8 @@ import polars as pl
 
 from interjudge.datasets.schema import STATUSES
 from interjudge.judges.base import Judge, JudgeError
-from interjudge.judges.llm_base import Answer, Remote
+from interjudge.judges.batch_ledger import held
+from interjudge.judges.llm_base import Answer, Remote, Reply
 from interjudge.judges.pace import Breaker, Pace
 from interjudge.judges.prices import Price
 from interjudge.judges.store import STORED, Row, Store
@@ -25,6 +26,7 @@ from interjudge.judges.store import STORED, Row, Store
 Positions = npt.NDArray[np.int64]
 Output = Mapping[str, str | None]
 
+IN_BATCH: Final = "not asked: it lies in a batch under way"
 _CHUNK: Final = 32  # outputs read from the table at a time; where another process is met, one jumps by chunks
 _RATE_S: Final = 30.0  # the rate is that of the last so many seconds
 _MOST: Final = 2**63  # what SQLite's integers hold
@@ -83,12 +85,15 @@ class Work:
         self.why = ""  # it was stopped
         self.met = False  # what was looked at last had been done by another process
         self.total = self.done = self.ok = 0
+        self.held: dict[int, set[int]] = {}  # repeat -> outputs that lie in a batch under way
         self.answers = self.unpriced = 0  # of this run
         self.paid = 0.0
         self.models: Counter[str] = Counter()
         self.seen: deque[tuple[float, int]] = deque()  # (time, answers), for the rate
 
     def fill(self, store: Store | None, repeats: int, redo: bool) -> None:
+        """What is left to ask: not what is stored, nor what a batch API has been asked already."""
+        batches = None if store is None or redo else held(store.path, self.judge.hash)
         for repeat in range(repeats):
             left: Positions = np.arange(self.ids.len())
             if store is not None and not redo:
@@ -97,6 +102,11 @@ class Work:
                 left = left[~np.isin(self.ids.to_numpy(), kept["output_id"].to_numpy())]
                 self.done += kept.height
                 self.ok += kept.filter(kept["status"] == "ok").height
+            if batches is not None and batches.height:
+                waiting = np.isin(self.ids.to_numpy()[left], batches.filter(repeat=repeat)["output_id"].to_numpy())
+                self.held[repeat] = set(self.ids.to_numpy()[left[waiting]].tolist())
+                left = left[~waiting]
+                self.total -= len(self.held[repeat])
             self.queue.extend((repeat, left[at : at + _CHUNK]) for at in range(0, left.size, _CHUNK))
             self.total += self.ids.len()
 
@@ -138,6 +148,26 @@ class Work:
             return None
         return self.price.of(answer.input_tokens, answer.output_tokens)
 
+    def pay_for(self, replies: Sequence[Reply]) -> float:
+        """US dollars for replies that brought no verdict, counted as paid; where no price is known, nothing."""
+        self.unpriced += bool(replies) and self.price is None
+        paid = sum(self.price.of(r.input_tokens or 0, r.output_tokens or 0) for r in replies) if self.price else 0.0
+        self.paid += paid
+        return paid
+
+    def with_replies(self, answer: Answer, before: Sequence[Reply]) -> Answer:
+        """The answer with the tokens, and the cost, of replies that came before it and brought no verdict."""
+        if not before:
+            return answer
+        known = answer.cost_usd is not None or (answer.status == "error" and answer.input_tokens is None)
+        cost = sum(self.price.of(r.input_tokens or 0, r.output_tokens or 0) for r in before) if self.price else None
+        return replace(
+            answer,
+            input_tokens=sum(r.input_tokens or 0 for r in before) + (answer.input_tokens or 0),
+            output_tokens=sum(r.output_tokens or 0 for r in before) + (answer.output_tokens or 0),
+            cost_usd=(answer.cost_usd or 0.0) + cost if known and cost is not None else answer.cost_usd,
+        )
+
     def tally(self, pace: Pace | None) -> Tally:
         now = time.monotonic()
         self.seen.append((now, self.answers))
@@ -163,9 +193,10 @@ class Work:
             else:
                 own = [row[2:] for row in self.rows if row[1] == repeat]
                 found = pl.DataFrame(own, schema=STORED, orient="row")
+            waits = pl.col("output_id").is_in(self.held.get(repeat, ()))
             missing = whole.join(found, on="output_id", how="anti").with_columns(
                 status=pl.lit("not_run", STORED["status"]),
-                raw=pl.lit(self.why or why, pl.String),
+                raw=pl.when(waits).then(pl.lit(IN_BATCH)).otherwise(pl.lit(self.why or why, pl.String)),
                 created_at=pl.lit(now()),
             )
             both = pl.concat([found, missing], how="diagonal")

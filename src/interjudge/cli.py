@@ -17,14 +17,13 @@ from interjudge.cli_card import register as register_card
 from interjudge.cli_plan import register as register_plan
 from interjudge.cli_ray import Cluster, default_parts, score_with_ray
 from interjudge.cli_run import register as register_run
-from interjudge.errors import InputError, InterjudgeError, printable
+from interjudge.errors import InterjudgeError, printable
 
 if TYPE_CHECKING:
     import polars as pl
 
     from interjudge.agreement.require import Requirement
     from interjudge.agreement.results import Agreement
-    from interjudge.judges.base import Judge
 
 UNMET = 3  # done, but a --require is not met or too many verdicts are missing
 INTERRUPTED = 130
@@ -143,8 +142,10 @@ def score(
 
     Exit code 1 where a judge gave no usable verdict at all; what there is has been written then.
     """
+    from interjudge.cli_batch import in_batches, together
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.write import check_target
+    from interjudge.judges.prices import read_prices
     from interjudge.judges.registry import get_judge
     from interjudge.judges.runner import score as run
 
@@ -176,15 +177,19 @@ def score(
         return
     done: dict[str, tuple[int, int]] = {}
     collected: list[pl.DataFrame] = []
-    if batch:
-        judges, collected = _in_batches(table, judges, db, repeats, prices, wait=not no_wait)
     try:
         with screen.run(quiet) as shown:
             counted = screen.counted(shown.progress, done)
-            if judges or not collected:
+            asked = judges
+            if batch:
+                asked, collected = in_batches(
+                    table, judges, db, repeats=repeats, prices=read_prices(prices), wait=not no_wait, shown=shown,
+                    progress=counted,
+                )  # fmt: skip
+            if asked or not collected:
                 collected.append(
                     run(
-                        table, judges, store=db, redo=redo, repeats=repeats, progress=counted, watch=shown.watch,
+                        table, asked, store=db, redo=redo, repeats=repeats, progress=counted, watch=shown.watch,
                         tell=shown.tell, concurrency=concurrency, rpm=rpm, tpm=tpm, max_cost=max_cost,
                         max_requests=max_requests, timeout=timeout, prices=prices,
                     )
@@ -194,7 +199,7 @@ def score(
         raise typer.Exit(INTERRUPTED) from None
     from interjudge.judges.store import store_notes
 
-    verdicts = collected[0] if len(collected) == 1 else _together(collected)
+    verdicts = together(collected, judges)
     notes = store_notes(db) if db is not None else ()
     _finish(verdicts, out, inputs, db, quiet=quiet, max_missing=max_missing, notes=notes)
 
@@ -434,42 +439,6 @@ def show_judge(
         write_text(judge_json(told), "-")
     else:
         print_judge(told, screen.console())
-
-
-def _in_batches(
-    table: pl.DataFrame, judges: list[Judge], db: Path | None, repeats: int, prices: Path | None, *, wait: bool
-) -> tuple[list[Judge], list[pl.DataFrame]]:
-    """Those judges that a provider's batch API cannot ask, and the verdicts of those it was asked for.
-
-    Without `wait`, or where batches are still under way, that is said and the command ends here.
-    """
-    from interjudge.judges.batch import has_batches, score_in_batches
-    from interjudge.judges.prices import read_prices
-
-    able = [judge for judge in judges if has_batches(judge)]
-    if not able:
-        raise InputError("--batch, and no judge here has a batch API", expected="an openai/... or anthropic/... judge")
-    if db is None:
-        raise InputError("--batch needs a store, which keeps the batches", expected="--store FILE")
-    runs = score_in_batches(table, able, db, repeats=repeats, wait=wait, prices=read_prices(prices))
-    for run in runs:
-        where = ", ".join(f"{name} ({state}, {count:,} requests)" for name, state, count in run.batches)
-        under_way = f"; under way: {where}" if where and run.done < run.total else ""
-        typer.echo(f"interjudge: {run.judge}: {run.done:,} of {run.total:,} verdicts{under_way}", err=True)
-        if run.problem:
-            typer.echo(f"interjudge: {run.judge}: {run.problem}", err=True)
-    if any(run.problem for run in runs):
-        raise typer.Exit(1)
-    if any(run.done < run.total for run in runs):
-        typer.echo("interjudge: the same command collects what is finished by then", err=True)
-        raise typer.Exit
-    return [judge for judge in judges if judge not in able], [run.verdicts for run in runs]
-
-
-def _together(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.concat(tables, how="diagonal")
 
 
 def _finish(

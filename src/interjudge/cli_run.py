@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -42,6 +42,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be asked; ask and write nothing.")
     ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="With batch = true: send or collect, then end; the same command goes on.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")] = False,
 ) -> None:
     """All of it in one file: outputs, judges, verdicts, analysis, report. The same command resumes.
@@ -54,7 +57,7 @@ def run(
         return
     if config is None:
         raise InputError("no file was named", expected="interjudge run CONFIG.toml, or --init to have one written")
-    _run(config, dry_run=dry_run, quiet=quiet)
+    _run(config, dry_run=dry_run, no_wait=no_wait, quiet=quiet)
 
 
 def _init(path: Path) -> None:
@@ -71,12 +74,11 @@ def _init(path: Path) -> None:
     typer.echo(f"wrote {path}\nrun it: interjudge run {path}")
 
 
-def _run(path: Path, *, dry_run: bool, quiet: bool) -> None:
+def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:
     from interjudge.config import read_config
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.write import write_table
     from interjudge.judges.prices import read_prices
-    from interjudge.judges.runner import score
     from interjudge.reports.terminal import render_terminal
 
     config = read_config(path)
@@ -96,15 +98,9 @@ def _run(path: Path, *, dry_run: bool, quiet: bool) -> None:
     if dry_run:
         return
     done: dict[str, tuple[int, int]] = {}
-    limits = config.limits
     try:
         with screen.run(quiet) as shown:
-            verdicts = score(
-                outputs, judges, store=config.store_file, repeats=limits.repeats, concurrency=limits.concurrency,
-                rpm=limits.rpm, tpm=limits.tpm, max_cost=limits.max_cost, max_requests=limits.max_requests,
-                timeout=limits.timeout, prices=config.prices_file, progress=screen.counted(shown.progress, done),
-                watch=shown.watch, tell=shown.tell,
-            )  # fmt: skip
+            verdicts = _asked(config, outputs, judges, shown, done, wait=not no_wait)
     except KeyboardInterrupt:
         _stopped(path, config.store_file, done)
         raise typer.Exit(INTERRUPTED) from None
@@ -121,6 +117,38 @@ def _run(path: Path, *, dry_run: bool, quiet: bool) -> None:
     for file in (*written, verdicts_file, config.store_file):
         typer.echo(f"wrote {file}")
     _check_done(config, report, verdicts)
+
+
+def _asked(
+    config: Config,
+    outputs: pl.DataFrame,
+    judges: Sequence[Judge],
+    shown: screen.Screen,
+    done: dict[str, tuple[int, int]],
+    *,
+    wait: bool,
+) -> pl.DataFrame:
+    """Every judge's verdicts, judges in the order of the file."""
+    from interjudge.cli_batch import in_batches, together
+    from interjudge.judges.prices import read_prices
+    from interjudge.judges.runner import score
+
+    limits, progress = config.limits, screen.counted(shown.progress, done)
+    prices, rest, tables = read_prices(config.prices_file), list(judges), list[Any]()
+    if limits.batch:
+        rest, tables = in_batches(
+            outputs, judges, config.store_file, repeats=limits.repeats, prices=prices, wait=wait, shown=shown,
+            progress=progress, said="batch = true",
+        )  # fmt: skip
+    if rest:
+        tables.append(
+            score(
+                outputs, rest, store=config.store_file, repeats=limits.repeats, concurrency=limits.concurrency,
+                rpm=limits.rpm, tpm=limits.tpm, max_cost=limits.max_cost, max_requests=limits.max_requests,
+                timeout=limits.timeout, prices=prices, progress=progress, watch=shown.watch, tell=shown.tell,
+            )
+        )  # fmt: skip
+    return together(tables, judges)
 
 
 # Before anybody is asked.
@@ -193,7 +221,8 @@ def _print_plan(
 
     repeats = config.limits.repeats
     store = config.store_file if _is_store(config.store_file) else None
-    plans = estimate(outputs, judges, store=store, repeats=repeats, prices=config.prices_file)
+    batch = config.limits.batch
+    plans = estimate(outputs, judges, store=store, repeats=repeats, prices=config.prices_file, batch=batch)
     times = f" x {repeats} repeats" if repeats > 1 else ""
     title = f"{config.path}: {count(outputs.height, 'output')} x {count(len(judges), 'judge')}{times}"
     rows = tuple(
@@ -215,8 +244,9 @@ def _print_plan(
         Column("to ask"),
         Column("USD, at most"),
     )
+    batches = ("asked through batch APIs where there is one (batch = true)",) if batch else ()
     kept = "keeps every verdict in" if store is None else "resumes from"
-    notes = (f"{kept} {config.store_file}; the report goes to {config.report_folder}",)
+    notes = (f"{kept} {config.store_file}; the report goes to {config.report_folder}", *batches)
     print_table(Table(title, columns, rows, notes).without_empty(), console)
     if dry_run and any(plan.model is not None for plan in plans):
         screen.print_plans(plans, console, budget=config.limits.max_cost)

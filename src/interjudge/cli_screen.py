@@ -174,6 +174,8 @@ def _plan_notes(plans: Sequence[Plan], budget: float | None) -> Iterator[str]:
     remote = [plan for plan in plans if plan.model is not None]
     if not remote:
         return
+    if waiting := sum(plan.in_batches for plan in remote):
+        yield f"{waiting:,} more lie in a batch under way: --batch (batch = true) collects them"
     known = [plan.cost_usd for plan in remote if plan.cost_usd is not None]
     if known:
         unknown = len(remote) - len(known)

@@ -140,7 +140,10 @@ class ReportPart(_Part):
 
 
 class LimitsPart(_Part):
-    """What may be asked: all but `repeats` of judges behind a network alone. None leaves it to the runner."""
+    """What may be asked: all but `repeats` of judges behind a network alone. None leaves it to the runner.
+
+    `batch`: through the providers' batch APIs, where a judge has one.
+    """
 
     repeats: int = Field(1, ge=1)
     concurrency: int | None = Field(None, ge=1)
@@ -150,6 +153,7 @@ class LimitsPart(_Part):
     max_requests: int | None = Field(None, ge=0)
     timeout: float | None = Field(None, gt=0)
     prices: str | None = Field(None, min_length=1)
+    batch: bool = False
 
 
 class Config(_Part):

@@ -29,7 +29,7 @@ from interjudge.judges.base import Judge
 from interjudge.judges.batch import BatchRun, has_batches, run_batch, score_in_batches
 from interjudge.judges.batch_base import Room
 from interjudge.judges.batch_ledger import open_batches
-from interjudge.judges.llm_base import Answer, Estimate, Message, Provider, Reply, Request
+from interjudge.judges.llm_base import Answer, Estimate, Message, Provider, Reply, Request, Unread
 from interjudge.judges.prices import Price, Prices
 from interjudge.judges.provider_anthropic import anthropic_provider
 from interjudge.judges.provider_openai import openai_provider
@@ -59,15 +59,32 @@ class Asking:
         system = Message("system", "Say whether it is safe.")
         return Request((system, Message("user", f"{output['response']} {'again ' * repeat}")), SCHEMA, temperature=0.0)
 
-    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | None:  # noqa: ARG002
+    def read(self, reply: Reply, output: Mapping[str, str | None], repeat: int) -> Answer | Unread:  # noqa: ARG002
         tokens: Any = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
         if reply.finish in ("refused", "filtered"):
             return Answer("judge_refused" if reply.finish == "refused" else "filtered", raw=reply.text, **tokens)
         try:
             label = json.loads(reply.text)["label"]
         except (ValueError, KeyError):
-            return None
+            return Unread(reply, "it is no JSON")
         return Answer("ok", label=label, raw=reply.text, rationale=str(reply.structured), model=reply.model, **tokens)
+
+    def again(self, unread: Unread, output: Mapping[str, str | None], repeat: int) -> Request:
+        first = self.request(output, repeat)
+        more = Message("assistant", unread.reply.text), Message("user", f"{output['response']} once more")
+        return replace(first, messages=(*first.messages, *more))
+
+    def read_again(self, unread: Unread, second: Reply | None, requests: int = 2) -> Answer:
+        replies = [reply for reply in (unread.reply, second) if reply is not None]
+        tokens: Any = {
+            "input_tokens": sum(reply.input_tokens or 0 for reply in replies),
+            "output_tokens": sum(reply.output_tokens or 0 for reply in replies),
+        }
+        answer = None if second is None else self.read(second, {}, 0)
+        raw = " | ".join(reply.text for reply in replies)
+        if isinstance(answer, Answer):
+            return replace(answer, raw=raw, requests=requests, **tokens)
+        return Answer("parse_error", raw=raw, requests=requests, **tokens)
 
     async def ask(self, output: Mapping[str, str | None], repeat: int) -> Answer:
         raise AssertionError(f"{output}, {repeat}: asked one by one")
@@ -253,13 +270,67 @@ def test_what_was_given_up_is_asked_again_by_the_next_run(api: str, tmp_path: Pa
         assert sorted(server.billed.values()) == [1] * 3
 
 
+def unreadable_at_first(asked: Asked) -> str | None:
+    """Prose, and in the second request about an output what is asked for."""
+    return None if "once more" in asked.user else f"I think {asked.user.split()[0]} is fine."
+
+
 @pytest.mark.parametrize("api", API)
-def test_a_reply_that_cannot_be_read_is_a_parse_error_with_its_text(api: str, tmp_path: Path) -> None:
-    with FakeBatch(answer=lambda _: "I think it is fine.") as server:
+def test_a_reply_that_cannot_be_read_is_repaired_by_a_second_batch(api: str, tmp_path: Path) -> None:
+    """Both replies are kept and paid for: the tokens of the first are those that it has where no second one follows."""
+    with FakeBatch(answer=unreadable_at_first) as server:
+        run = go(outputs_of(3), judge_of(api, server), tmp_path / "s.db", prices=PRICES)
+        assert [len(record.lines) for record in server.batches.values()] == [3, 3]
+        assert sorted(server.billed.values()) == [1] * 6
+    with FakeBatch(answer=lambda asked: f"I think {asked.user.split()[0]} is fine.") as server:
+        first = go(outputs_of(3), judge_of(api, server), tmp_path / "t.db", prices=PRICES)
+        assert [len(record.lines) for record in server.batches.values()] == [3, 3]
+    assert statuses(run) == {"ok": 3}
+    assert statuses(first) == {"parse_error": 3}
+    assert all(raw.startswith("I think r") and " | {" in raw for raw in run.verdicts["raw"])
+    assert (run.verdicts["input_tokens"] > 0).all()
+    cost = run.verdicts.select(0.5 * (2e-6 * pl.col("input_tokens") + 4e-6 * pl.col("output_tokens"))).to_series()
+    assert run.verdicts["cost_usd"].to_list() == pytest.approx(cost.to_list(), abs=1e-15)
+
+
+@pytest.mark.parametrize("api", API)
+def test_a_repair_that_is_refused_leaves_a_parse_error_with_the_first_reply(api: str, tmp_path: Path) -> None:
+    def fate(_: str, asked: Asked) -> str | None:
+        return "400:prompt is too long" if "once more" in asked.user else None
+
+    with FakeBatch(script=lambda _: Script(fate=fate), answer=unreadable_at_first) as server:
         run = go(outputs_of(2), judge_of(api, server), tmp_path / "s.db")
     assert statuses(run) == {"parse_error": 2}
-    assert run.verdicts["raw"].to_list() == ["I think it is fine."] * 2
+    assert run.verdicts["raw"].to_list() == ["I think r0 is fine.", "I think r1 is fine."]
     assert run.verdicts["input_tokens"].null_count() == 0
+
+
+def test_a_repair_that_fails_is_sent_again_and_what_was_given_up_is_repaired_by_the_next_run(tmp_path: Path) -> None:
+    ill = ["r1"]
+
+    def fate(_: str, asked: Asked) -> str | None:
+        return "500" if "once more" in asked.user and asked.user.split()[0] in ill else None
+
+    with FakeBatch(script=lambda _: Script(fate=fate), answer=unreadable_at_first) as server:
+        judge = judge_of("openai chat", server)
+        run = go(outputs_of(2), judge, tmp_path / "s.db", tries=3)
+        assert [len(record.lines) for record in server.batches.values()] == [2, 2, 1]
+        assert statuses(run) == {"error": 1, "ok": 1}
+        ill.clear()
+        assert statuses(go(outputs_of(2), judge, tmp_path / "s.db")) == {"ok": 2}
+        assert [len(record.lines) for record in server.batches.values()] == [2, 2, 1, 1]
+        assert sorted(server.billed.values()) == [1] * 4
+
+
+def test_without_waiting_a_repair_goes_out_in_a_later_call(tmp_path: Path) -> None:
+    """Between the calls the first replies stand in the store's file."""
+    with FakeBatch(script=lambda _: Script(("completed",)), answer=unreadable_at_first) as server:
+        judge = judge_of("openai chat", server)
+        calls = [go(outputs_of(2), judge, tmp_path / "s.db", wait=False) for _ in range(3)]
+        assert [len(record.lines) for record in server.batches.values()] == [2, 2]
+    assert [statuses(run) for run in calls] == [{"not_run": 2}, {"not_run": 2}, {"ok": 2}]
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        assert db.execute("SELECT count(*) FROM unread").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(

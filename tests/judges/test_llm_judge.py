@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from interjudge.errors import InputError
 from interjudge.judges.base import Judge
 from interjudge.judges.batch_base import Batched
-from interjudge.judges.llm_base import Answer, Provider, ProviderError, Reply, Request, Token
+from interjudge.judges.llm_base import Answer, Provider, ProviderError, Reply, Request, Token, Unread
 from interjudge.judges.llm_judge import RubricRemote, Settings, rubric_judge
 from interjudge.judges.registry import get_judge, listing
 from interjudge.judges.rubric import load_rubric
@@ -191,7 +191,7 @@ def test_a_server_that_takes_no_turn_of_the_model_is_asked_without_it() -> None:
     rejected = ProviderError("no", failure="rejected", status=400)
     provider = Scripted([Reply("Hm."), rejected, Reply('{"answer": "safe"}')])
     answer = asked(provider)
-    assert (answer.label, answer.requests) == ("safe", 2)
+    assert (answer.label, answer.requests) == ("safe", 3)  # the refused one was sent, too
     assert [m.role for m in provider.requests[2].messages] == ["system", "user"]
 
 
@@ -199,7 +199,7 @@ def test_a_repair_that_is_refused_leaves_the_first_reply() -> None:
     for failure in ("rejected", "filtered"):
         error = ProviderError("no", failure=failure)  # type: ignore[arg-type]
         answer = asked(Scripted([Reply("Hm."), error, error]))
-        assert (answer.status, answer.raw, answer.requests) == ("parse_error", "Hm.", 1)
+        assert (answer.status, answer.raw, answer.requests) == ("parse_error", "Hm.", 3)
 
 
 @pytest.mark.parametrize("failure", ["again", "slow down", "broken"])
@@ -209,6 +209,7 @@ def test_other_failures_are_the_runners(failure: str) -> None:
         with pytest.raises(ProviderError) as told:
             asked(Scripted(script))
         assert told.value is error
+        assert told.value.before == tuple(one for one in script if isinstance(one, Reply))
 
 
 # ---------------------------------------------------------------- servers that ignore what they are asked
@@ -361,12 +362,24 @@ def test_what_a_batch_api_needs() -> None:
     request = found.request(OUTPUT, 0)
     assert request == found.request(OUTPUT, 0)
     answer = found.read(Reply(SAFE), OUTPUT, 0)
-    assert answer is not None
+    assert isinstance(answer, Answer)
     assert (answer.status, answer.label, answer.raw, answer.requests) == ("ok", "safe", SAFE, 1)
-    assert found.read(Reply("It is safe."), OUTPUT, 0) is None
     refused = found.read(Reply("", "refused"), OUTPUT, 0)
-    assert refused is not None
+    assert isinstance(refused, Answer)
     assert refused.status == "judge_refused"
+
+
+def test_a_batch_api_repairs_with_the_request_that_asking_does() -> None:
+    """Only the prose is Unread; the second request, and what is read in its reply, are those of `ask`."""
+    provider = Scripted([Reply('{"answer": 7}'), Reply('{"answer": "safe"}')])
+    direct = asked(provider)
+    found = remote(Scripted())
+    unread = found.read(Reply('{"answer": 7}'), OUTPUT, 0)
+    assert isinstance(unread, Unread)
+    assert found.again(unread, OUTPUT, 0) == provider.requests[1]
+    assert replace(direct, latency_s=None) == found.read_again(unread, Reply('{"answer": "safe"}'))
+    last = found.read_again(unread, None)
+    assert (last.status, last.raw) == ("parse_error", '{"answer": 7}')
 
 
 def test_an_estimate_is_a_token_for_four_characters() -> None:

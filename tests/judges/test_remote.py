@@ -20,7 +20,7 @@ from polars.testing import assert_frame_equal
 
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.base import Judge
-from interjudge.judges.llm_base import Answer, Estimate, ProviderError
+from interjudge.judges.llm_base import Answer, Estimate, ProviderError, Reply
 from interjudge.judges.pace import GIVEN_UP, HARD_FAILURES, Limits
 from interjudge.judges.prices import Price, Prices
 from interjudge.judges.remote_work import Tally
@@ -377,6 +377,30 @@ def test_answers_that_cost_more_than_expected_pass_the_limit_by_no_more_than_wha
     fake = Fake(script, wait=0.01)
     score(outputs(1000), fake.judge(), max_cost=0.011, prices=PRICES, concurrency=8, tell=lambda _: None)
     assert 10 <= fake.n <= 10 + 8
+
+
+def test_replies_whose_repair_failed_are_paid_for_and_counted(tmp_path: Path) -> None:
+    """At 1 dollar a million tokens: two lost replies of 60 + 5 tokens, then an answer of 100 + 10."""
+
+    async def script(fake: Fake, text: str, repeat: int) -> None:
+        if fake.asked[text, repeat] <= 2 or text == "r00001":
+            error = ProviderError("busy", failure="again" if text == "r00000" else "rejected")
+            error.before = (Reply("Hm.", input_tokens=60, output_tokens=5),)
+            raise error
+
+    fake, tallies = Fake(script), list[Tally]()
+    table = score(
+        outputs(2), fake.judge(), store=tmp_path / "s.db", limits=QUICK, prices=PRICES,
+        watch=tallies.extend,
+    )  # fmt: skip
+    assert table.select(pl.col("status").cast(pl.String), "input_tokens", "output_tokens").rows() == [
+        ("ok", 2 * 60 + 100, 2 * 5 + 10), ("error", 60, 5),
+    ]  # fmt: skip
+    assert table["cost_usd"].to_list() == pytest.approx([240e-6, 65e-6], abs=1e-12)
+    assert tallies[-1].cost_usd == pytest.approx(305e-6, abs=1e-12)
+    # r00000 takes 2 + 2 + 1 requests and r00001 two, the second of which nobody knew of: 7 of 6, and no more are sent.
+    limited = score(outputs(20), Fake(script).judge(), limits=Limits(1, max_requests=6, base_s=0.001, longest_s=0.01))
+    assert statuses(limited) == {"ok": 1, "error": 1, "not_run": 18}
 
 
 def test_a_budget_in_dollars_needs_a_price(tmp_path: Path) -> None:

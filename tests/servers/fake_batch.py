@@ -7,7 +7,7 @@
         server.requests                 # (method, path) of all HTTP requests
 
 Endpoints: `POST /v1/files`, `GET /v1/files/ID/content`, `POST|GET /v1/batches`, `GET /v1/batches/ID`, and the same
-under `/v1/messages/batches` with `/results`.
+under `/v1/messages/batches` with `/results`. Single requests are answered too, and counted in `singles`.
 
 A batch takes the next of its `Script.states` each time somebody looks; the last one stays. When it is over every
 request meets its fate: `Script.fate(custom id, Asked)` is None (answered), a fault of `fake_answers.reply`
@@ -37,6 +37,7 @@ from fake_answers import BAD, WRONG_TYPES, Asked, error, get, masked, reply, tex
 
 OPENAI_STATES: Final = ("validating", "in_progress", "finalizing", "completed")
 ANTHROPIC_STATES: Final = ("in_progress", "ended")
+SINGLE: Final = {"/v1/chat/completions": "chat", "/v1/responses": "responses", "/v1/messages": "messages"}
 OVER: Final = {"completed", "expired", "cancelled", "failed", "ended"}
 _CUSTOM_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MOST: Final = {"openai": (50_000, 200_000_000), "anthropic": (100_000, 256_000_000)}
@@ -96,6 +97,7 @@ class FakeBatch:
         self.billed: Counter[str] = Counter()
         self.bodies: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
+        self.singles = 0
         self.lock = threading.RLock()
 
     url = property(lambda self: f"http://127.0.0.1:{self.http.server_port}")
@@ -259,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(status, body, half=fault == "half")
 
-    def _answer(self, method: str, path: str, raw: bytes) -> tuple[int, bytes]:
+    def _answer(self, method: str, path: str, raw: bytes) -> tuple[int, bytes]:  # noqa: PLR0911  one for each endpoint
         fake = self.fake
         anthropic = path.startswith("/v1/messages/batches")
         key = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
@@ -269,6 +271,12 @@ class _Handler(BaseHTTPRequestHandler):
         parts = path.removeprefix("/v1/messages/batches" if anthropic else "/v1").strip("/").split("/")
         if anthropic:
             return self._anthropic(method, [part for part in parts if part], raw)
+        if (endpoint := SINGLE.get(path)) and method == "POST":
+            body = json.loads(raw)
+            system, user = texts(endpoint, body)
+            fake.singles += 1
+            asked = Asked(fake.singles, 1, endpoint, str(body.get("model")), user, system, "", body, {})
+            return 200, json.dumps(reply(asked, "", frozenset(), fake.answer)).encode()
         if path == "/v1/files" and method == "POST":
             return self._upload(raw)
         if parts[0] == "files" and parts[-1] == "content":

@@ -1,0 +1,71 @@
+"""Judges asked through batch APIs, as the commands do it: send, wait or come back later, collect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from interjudge.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from interjudge.cli_screen import Progress, Screen
+    from interjudge.judges.base import Judge
+    from interjudge.judges.prices import Prices
+
+
+def in_batches(
+    outputs: pl.DataFrame,
+    judges: Sequence[Judge],
+    store: Path | None,
+    *,
+    repeats: int,
+    prices: Prices,
+    wait: bool,
+    shown: Screen,
+    progress: Progress | None = None,
+    said: str = "--batch",
+) -> tuple[list[Judge], list[pl.DataFrame]]:
+    """Those judges that no batch API can ask, and the verdicts of those that were asked through one.
+
+    Where verdicts are still to come, or something went wrong, that is said and the command ends here.
+
+    Raises
+    ------
+    InputError : no judge here has a batch API, or there is no store. `said`: what the user asked for it with.
+    """
+    from interjudge.judges.batch import has_batches, score_in_batches
+
+    able = [judge for judge in judges if has_batches(judge)]
+    if not able:
+        raise InputError(f"{said}, and no judge here has a batch API", expected="an openai/... or anthropic/... judge")
+    if store is None:
+        raise InputError(f"{said} needs a store, which keeps the batches", expected="--store FILE")
+    runs = score_in_batches(outputs, able, store, repeats=repeats, wait=wait, prices=prices, progress=progress)
+    for run in runs:
+        where = ", ".join(f"{name} ({state}, {count:,} requests)" for name, state, count in run.batches)
+        under_way = f"; under way: {where}" if where and run.done < run.total else ""
+        shown.tell(f"{run.judge}: {run.done:,} of {run.total:,} verdicts{under_way}")
+        if run.problem:
+            shown.tell(f"{run.judge}: {run.problem}")
+    if any(run.problem for run in runs):
+        raise typer.Exit(1)
+    if any(run.done < run.total for run in runs):
+        shown.tell("the same command collects what is finished by then")
+        raise typer.Exit
+    return [judge for judge in judges if judge not in able], [run.verdicts for run in runs]
+
+
+def together(tables: Sequence[pl.DataFrame], judges: Sequence[Judge]) -> pl.DataFrame:
+    """Several verdict tables as one, the judges in the order given."""
+    import polars as pl
+
+    if len(tables) == 1:
+        return tables[0]
+    whole = pl.concat(tables, how="diagonal")
+    names = dict.fromkeys(judge.name for judge in judges)
+    return pl.concat(whole.filter(pl.col("judge") == name) for name in names)
