@@ -17,7 +17,7 @@ from interjudge.cli_card import register as register_card
 from interjudge.cli_plan import register as register_plan
 from interjudge.cli_ray import Cluster, default_parts, score_with_ray
 from interjudge.cli_run import register as register_run
-from interjudge.errors import InterjudgeError, printable
+from interjudge.errors import InputError, InterjudgeError, printable
 
 if TYPE_CHECKING:
     import polars as pl
