@@ -9,7 +9,6 @@ docs/guards.md lists the guards and explains the options.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -22,10 +21,10 @@ from interjudge.judges.guard_load import Wanted, built_in, guard_of, load_guard,
 from interjudge.judges.guard_local import evaluate_local
 from interjudge.judges.guard_remote import GuardRemote, reader
 from interjudge.judges.llm_base import Provider
+from interjudge.judges.local_engine import BATCH, GROW_TO, LocalEngine
 from interjudge.judges.options import Given, split_options
 from interjudge.judges.remote_batch import evaluate_remote
 
-_BATCH: Final = 64  # outputs asked, and stored, at a time on this machine
 # In this order they stand in a judge's name; the others say where and how it is asked, and change no name.
 _NAMED: Final = (
     "risk", "answer", "turn", "criteria", "policy", "construct", "think", "threshold", "format", "prompt", "revision",
@@ -33,15 +32,17 @@ _NAMED: Final = (
 _SERVER: Final = ("base_url", "key_env", "timeout")
 _LOCAL: Final = (
     "revision", "device", "dtype", "device_map", "quantize", "local_files_only", "max_length", "batch_tokens",
-    "batch_size",
+    "batch_size", "gguf_file", "trust_remote_code",
 )  # fmt: skip
 _OPTIONS: Final = tuple(dict.fromkeys((*_NAMED, "name", "model", "engine", *_SERVER, *_LOCAL)))
 
 
-def local_guard(format: Format, engine: Engine, *, name: str, batch_size: int = _BATCH) -> Judge:
-    """A guard that an engine on this machine runs."""
+def local_guard(format: Format, engine: Engine, *, name: str, batch_size: int | None = None) -> Judge:
+    """A guard that an engine on this machine runs. `batch_size`: outputs asked, and stored, at a time; None: as
+    `local_engine` has it, more where they take less than a second."""
     identity = {"engine": dict(engine.identity), "format": format.identity(), "reader": reader()}
-    return _judge(format, name, identity, evaluate=partial(evaluate_local, format, engine), batch_size=batch_size)
+    size = {"batch_size": BATCH, "grow_to": GROW_TO} if batch_size is None else {"batch_size": batch_size}
+    return _judge(format, name, identity, evaluate=partial(evaluate_local, format, engine), **size)
 
 
 def server_guard(format: Format, provider: Provider, *, name: str, model: str) -> Judge:
@@ -106,7 +107,7 @@ def _make(rest: str) -> Judge:
     name = given.get("name") or (f"{spec}?{said}" if said else spec)
     if _is_server(spec, given):
         return server_guard(format_, _provider(model, format_, options), name=name, model=f"openai/{model}")
-    size = options.whole("batch_size", _BATCH, least=1) or _BATCH
+    size = options.whole("batch_size", least=1)
     return local_guard(format_, _engine(model, options), name=name, batch_size=size)
 
 
@@ -136,20 +137,11 @@ def _provider(model: str, format: Format, options: Given) -> Provider:
 def _engine(model: str, options: Given) -> Engine:
     """The engine on this machine; nothing is loaded yet."""
     given = options.options
-    how: dict[str, Any] = {
-        one: given[one] for one in ("revision", "device", "dtype", "device_map", "quantize") if one in given
-    }
-    if "local_files_only" in given:
-        how["local_files_only"] = options.yes("local_files_only")
+    texts = ("revision", "device", "dtype", "device_map", "quantize", "gguf_file")
+    how: dict[str, Any] = {one: given[one] for one in texts if one in given}
+    how |= {one: options.yes(one) for one in ("local_files_only", "trust_remote_code") if one in given}
     how |= {one: options.whole(one, least=1) for one in ("max_length", "batch_tokens") if one in given}
-    try:
-        found = importlib.import_module("interjudge.judges.local_engine")
-    except ModuleNotFoundError as error:
-        if error.name != "interjudge.judges.local_engine":
-            raise
-        raise InputError("no engine on this machine can run guards", expected="base_url=URL of a server") from None
-    engine: Engine = found.LocalEngine(model, **how)
-    return engine
+    return LocalEngine(model, **how)
 
 
 def _ready() -> tuple[str, ...]:

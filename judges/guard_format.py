@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from interjudge.judges.guard_base import Ask
 from interjudge.judges.guard_file import CategoriesPart, MessagePart, NotePart, VerdictPart
-from interjudge.judges.guard_template import filled, filled_in
+from interjudge.judges.guard_template import filled, filled_in, pieces_of
 
 # Changes with anything here that changes what a guard is asked; part of the judges' identity.
 VERSION: Final = 1
@@ -107,7 +107,8 @@ class Format:
         fields = {**self.values, **{name: output.get(name) or "" for name in self.reads}}
         cut = fields.get(RESPONSE, "")
         if self.text is not None:
-            return Ask(text=filled(self.text, fields), start=start, max_tokens=max_tokens, cut=cut)
+            pieces = pieces_of(self.text, fields, self.reads)
+            return Ask(text="".join(pieces), pieces=pieces, start=start, max_tokens=max_tokens, cut=cut)
         turns = []
         for message in self.messages:
             content: Any = filled(message.content, fields)

@@ -26,7 +26,7 @@ def evaluate_local(format: Format, engine: Engine, outputs: pl.DataFrame) -> pl.
     asked = [n for n, name in enumerate(lacking) if name is None]
     first = dict(zip(asked, _replies(engine, [format.ask(rows[n]) for n in asked]), strict=True))
     for _ in range(_BLANKS if format.one_pass else 0):
-        blank = [n for n, local in first.items() if _is_blank(format, local)]
+        blank = [n for n, local in first.items() if not local.problem and _is_blank(format, local)]
         further = _replies(engine, [format.ask_further(rows[n], first[n].reply.text) for n in blank])
         first |= {n: _after(first[n], local) for n, local in zip(blank, further, strict=True)}
     found = {n: read_reply(format, local.reply) for n, local in first.items()}
@@ -55,7 +55,7 @@ def _after(first: Local, second: Local) -> Local:
         input_tokens=_sum([first.reply.input_tokens, second.reply.input_tokens]),
         output_tokens=_sum([first.reply.output_tokens, second.reply.output_tokens]),
     )
-    return Local(reply, max(first.left_out, second.left_out))
+    return Local(reply, max(first.left_out, second.left_out), second.problem)
 
 
 def _replies(engine: Engine, asks: Sequence[Ask]) -> list[Local]:
@@ -64,6 +64,9 @@ def _replies(engine: Engine, asks: Sequence[Ask]) -> list[Local]:
 
 def _answer(format: Format, found: Found, first: Local, second: Local | None) -> Mapping[str, Any]:
     """The verdict of the first reply, with the categories of the one that goes on from it."""
+    problem = first.problem or (second.problem if second is not None else "")
+    if problem:
+        return {"status": "error", "raw": problem}
     if second is not None:
         listed = read_reply(format, replace(second.reply, tokens=None))
         found = replace(found, categories=listed.categories)

@@ -5,7 +5,8 @@ A published prompt must come out letter for letter, so blanks and newlines stay 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -47,6 +48,19 @@ def filled(source: str, fields: Mapping[str, str]) -> str:
         return str(_compiled(source).render(fields))
     except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"a guard's prompt cannot be filled in: {error}") from None
+
+
+def pieces_of(source: str, fields: Mapping[str, str], given: Collection[str]) -> tuple[str, ...]:
+    """A filled template in pieces, in turn its own text and that of a field in `given`; the first is its own.
+
+    In one piece, of a field, where they cannot be told apart: the template does more with a field than show it.
+    """
+    whole = filled(source, fields)
+    marks = {name: f"\ue000{n}\ue001" for n, name in enumerate(given)}
+    shown = re.split(f"({'|'.join(marks.values())})", filled(source, {**fields, **marks})) if marks else [whole]
+    texts_of = {mark: fields[name] for name, mark in marks.items()}
+    pieces = tuple(texts_of[piece] if n % 2 else piece for n, piece in enumerate(shown))
+    return pieces if "".join(pieces) == whole else ("", whole)
 
 
 def filled_in(value: Any, fields: Mapping[str, str]) -> Any:
