@@ -20,7 +20,9 @@ CRITERION: Final = "criterion"
 def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFrame:
     """`item_id` and `gold` (String, one row an item) from a file with `item_id` and `gold`, or `column`.
 
-    A file with `item_id` and `label`, and neither `gold` nor `judge`, is read as well. Where the file has a
+    A file with `item_id` and `label`, and neither `gold` nor `judge`, is read as well; and so are verdicts of humans
+    (`item_id`, `judge`, `label`), such as `interjudge review` writes: an item on which all its judges agree has that
+    label, the others have none. Where the file has a
     `criterion` (the construct that a label belongs to), it comes as a third column, and an item may have a row
     for each. Items without a label are left out. A file of outputs without `item_id` and `criterion` is read
     too: its ids are then those that `read_outputs` gives. Labels become text as in `columns.to_text`.
@@ -34,8 +36,13 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
         raise InputError("is no column of reference labels", file=path, column=column)
     gold = column or "gold"
 
+    judged = False
+
     def choose(names: list[str]) -> list[str]:
-        nonlocal gold
+        nonlocal gold, judged
+        judged = column is None and {"item_id", "judge", "label"} <= set(names) and "gold" not in names
+        if judged:
+            return ["item_id", "judge", "label"]
         plain = {"item_id", "label"} <= set(names) and not {"gold", "judge"} & set(names)
         if column is None and plain:
             gold = "label"
@@ -52,12 +59,26 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
 
     kinds = OUTPUT_KINDS | {CRITERION: "tag", "gold": "label", "label": "label"} | ({column: "label"} if column else {})
     table = read_table(path, kinds, choose)
+    if judged:
+        return _agreed(table)
     frame = _one_a_criterion(table) if CRITERION in table.frame.columns and gold != CRITERION else with_item_id(table)
     keys = [name for name in ("item_id", CRITERION) if name in frame.columns and name != gold]
     reference = frame.select(*keys, pl.col(gold).alias("gold")).drop_nulls()
     if reference.is_empty():
         raise table.error("no item has a reference label", column=gold, found="null in every row")
     return reference
+
+
+def _agreed(table: Table) -> pl.DataFrame:
+    """The label of each item on which all of its judges agree; a verdict without a label says nothing."""
+    refuse_null(table, ["item_id"], empty=False)
+    labels = table.frame.drop_nulls("label").group_by("item_id", maintain_order=True).agg(pl.col("label").unique())
+    if labels.is_empty():
+        raise table.error("no item has a reference label", column="label", found="null in every row")
+    agreed = labels.filter(pl.col("label").list.len() == 1)
+    if agreed.is_empty():
+        raise table.error("the judges agree on no item", column="label", expected="items with one label")
+    return agreed.select("item_id", gold=pl.col("label").list.first())
 
 
 def _one_a_criterion(table: Table) -> pl.DataFrame:

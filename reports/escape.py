@@ -88,3 +88,11 @@ def html(text: str) -> str:
 def json_text(text: str) -> str:
     """A JSON text that parses to the same value and holds no control, bidirectional or zero-width character."""
     return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+
+
+def visible_lines(text: str) -> str:
+    """Several lines, each `visible`; line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in lines)

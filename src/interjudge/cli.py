@@ -16,6 +16,7 @@ from interjudge import cli_screen as screen
 from interjudge.cli_card import register as register_card
 from interjudge.cli_plan import register as register_plan
 from interjudge.cli_ray import Cluster, default_parts, score_with_ray
+from interjudge.cli_review import register as register_review
 from interjudge.cli_run import register as register_run
 from interjudge.errors import InputError, InterjudgeError, printable
 
@@ -407,6 +408,7 @@ def report(
 register_card(app)
 register_plan(app)
 register_run(app)
+register_review(app)
 
 
 @judges_app.callback(invoke_without_command=True)
