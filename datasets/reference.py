@@ -11,7 +11,7 @@ from interjudge.datasets.columns import OUTPUT_KINDS, Table, missing_column, ref
 from interjudge.datasets.ids import ID_EXPECTED, ITEM_IDENTITY
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
-from interjudge.datasets.schema import OUTPUT_REQUIRED
+from interjudge.datasets.schema import KIND_ALIASES, OUTPUT_REQUIRED
 from interjudge.errors import InputError
 
 CRITERION: Final = "criterion"
@@ -21,7 +21,7 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
     """`item_id` and `gold` (String, one row an item) from a file with `item_id` and `gold`, or `column`.
 
     A file with `item_id` and `label`, and neither `gold` nor `judge`, is read as well; and so are verdicts of humans
-    (`item_id`, `judge`, `label`), such as `interjudge review` writes: an item on which all its judges agree has that
+    (`item_id`, `judge_kind`, `label`), such as `interjudge review` writes: an item on which all its judges agree has that
     label, the others have none. Where the file has a
     `criterion` (the construct that a label belongs to), it comes as a third column, and an item may have a row
     for each. Items without a label are left out. A file of outputs without `item_id` and `criterion` is read
@@ -40,9 +40,9 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
 
     def choose(names: list[str]) -> list[str]:
         nonlocal gold, judged
-        judged = column is None and {"item_id", "judge", "label"} <= set(names) and "gold" not in names
+        judged = column is None and {"item_id", "judge_kind", "label"} <= set(names) and "gold" not in names
         if judged:
-            return ["item_id", "judge", "label"]
+            return ["item_id", "judge_kind", "label"]
         plain = {"item_id", "label"} <= set(names) and not {"gold", "judge"} & set(names)
         if column is None and plain:
             gold = "label"
@@ -72,6 +72,15 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
 def _agreed(table: Table) -> pl.DataFrame:
     """The label of each item on which all of its judges agree; a verdict without a label says nothing."""
     refuse_null(table, ["item_id"], empty=False)
+    kinds = pl.col("judge_kind").replace(KIND_ALIASES)
+    odd = table.frame.select((kinds != "human").fill_null(True).alias("odd"))["odd"]
+    if odd.any():
+        at = int(odd.arg_max() or 0)
+        found, expected = (
+            table.frame["judge_kind"][at],
+            "verdicts of humans alone, or a judge's name, or a column 'gold'",
+        )
+        raise table.error("is no reference label", at=at, column="judge_kind", found=found, expected=expected)
     labels = table.frame.drop_nulls("label").group_by("item_id", maintain_order=True).agg(pl.col("label").unique())
     if labels.is_empty():
         raise table.error("no item has a reference label", column="label", found="null in every row")

@@ -110,6 +110,15 @@ def test_labels_are_verdicts_of_a_human_and_feed_the_reference(tmp_path: Path):
     assert read_reference(labels.path).rows() == [("a", "yes")]
 
 
+def test_verdicts_of_other_judges_are_no_reference(tmp_path: Path):
+    """A file of verdicts is taken for the truth only where all of them are a human's."""
+    labels = Labels(tmp_path / "labels.jsonl")
+    labels.put(row("a", "ana", "yes"))
+    labels.put({**row("b", "keyword:default", "yes"), "judge_kind": "keyword"})
+    with pytest.raises(InputError, match="found keyword; expected verdicts of humans alone"):
+        read_reference(labels.path)
+
+
 def test_a_second_label_of_one_reviewer_replaces_the_first_and_may_be_taken_back(tmp_path: Path):
     labels = Labels(tmp_path / "labels.jsonl")
     labels.put(row("a", "ana", "yes"))
