@@ -21,11 +21,11 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
     """`item_id` and `gold` (String, one row an item) from a file with `item_id` and `gold`, or `column`.
 
     A file with `item_id` and `label`, and neither `gold` nor `judge`, is read as well; and so are verdicts of humans
-    (`item_id`, `judge_kind`, `label`), such as `interjudge review` writes: an item on which all its judges agree has that
-    label, the others have none. Where the file has a
-    `criterion` (the construct that a label belongs to), it comes as a third column, and an item may have a row
-    for each. Items without a label are left out. A file of outputs without `item_id` and `criterion` is read
-    too: its ids are then those that `read_outputs` gives. Labels become text as in `columns.to_text`.
+    (`item_id`, `judge_kind`, `label`), such as `interjudge review` writes: an item on which all its judges agree has
+    that label, the others have none. Where the file has a `criterion` (the construct that a label belongs to), it comes
+    as a third column, and an item may have a row for each. Items without a label are left out. A file of outputs
+    without `item_id` and `criterion` is read too: its ids are then those that `read_outputs` gives. Labels become text
+    as in `columns.to_text`.
 
     Raises
     ------
