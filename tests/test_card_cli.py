@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
+from in_process import run_here
 
 MODEL = "smollm2-135m-shortqa"
-
-
-def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from interjudge.cli import main; main()", *args],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, "COLUMNS": "120"},
-    )
 
 
 def fails(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -38,7 +25,7 @@ def fails(done: subprocess.CompletedProcess[str], *words: str) -> None:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    assert run("demo", "--out", "demo", "--quiet", cwd=folder).returncode == 0
+    assert run_here("demo", "--out", "demo", "--quiet", cwd=folder).returncode == 0
     return folder / "demo" / "report.json"
 
 
@@ -53,7 +40,7 @@ def folder(tmp_path: Path, demo: Path) -> Path:
 
 
 def card(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return run("card", "README.md", "--report", "report/report.json", *args, cwd=folder)
+    return run_here("card", "README.md", "--report", "report/report.json", *args, cwd=folder)
 
 
 def test_it_is_added_once_and_then_unchanged(folder: Path) -> None:
@@ -149,10 +136,10 @@ def test_what_is_no_report_is_said_in_one_line(folder: Path, text: str | bytes, 
 def test_bad_words_are_said_in_one_line(folder: Path) -> None:
     fails(card(folder, "--insert-after", "Evalution"), "README.md: no heading 'Evalution'", "did you mean 'Evaluation'")
     fails(card(folder, "--model", "nobody"), "nothing of a model 'nobody'")
-    fails(run("card", "report/report.json", "-r", "report/report.json", cwd=folder), "is an input")
-    fails(run("card", "report", "-r", "report/report.json", cwd=folder), "is a directory")
-    fails(run("card", "README.md", "-r", "report", cwd=folder), "report: is a folder", "report/report.json")
-    fails(run("card", "README.md", "-r", "none.json", cwd=folder), "none.json: there is no such file")
+    fails(run_here("card", "report/report.json", "-r", "report/report.json", cwd=folder), "is an input")
+    fails(run_here("card", "report", "-r", "report/report.json", cwd=folder), "is a directory")
+    fails(run_here("card", "README.md", "-r", "report", cwd=folder), "report: is a folder", "report/report.json")
+    fails(run_here("card", "README.md", "-r", "none.json", cwd=folder), "none.json: there is no such file")
     (folder / "README.md").write_bytes(b"# \xff\n")
     fails(card(folder), "README.md, byte 3: is no UTF-8 text")
 
@@ -162,3 +149,25 @@ def test_the_report_of_the_demo_is_not_changed(folder: Path) -> None:
     card(folder, "--model", MODEL)
     assert (folder / "report" / "report.json").read_bytes() == before
     assert json.loads(before)["schema_version"] == "1"
+
+
+def test_a_record_of_every_eval_ever_instead_of_a_card(folder: Path) -> None:
+    before = (folder / "README.md").read_bytes()
+    record = ("card", "--format", "every-eval-ever", "-r", "report/report.json")
+    done = run_here(*record, "--model", MODEL, "--out", "eee.json", "--organisation", "us", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "wrote eee.json\n"), done.stderr
+    found = json.loads((folder / "eee.json").read_text())
+    assert found["model_info"]["name"] == MODEL
+    assert found["source_metadata"]["source_organization_name"] == "us"
+    assert len(found["evaluation_results"]) > 3
+    assert (folder / "README.md").read_bytes() == before
+    fails(run_here(*record, "--out", "eee.json", cwd=folder), "a record is about one model", MODEL)
+    fails(run_here(*record, "--model", MODEL, "--out", "report/report.json", cwd=folder), "is an input")
+    fails(run_here(*record, "--model", MODEL, cwd=folder), "an --out")
+    fails(run_here(*record, "README.md", "--model", MODEL, "--out", "e.json", cwd=folder), "takes no card")
+    fails(run_here(*record, "--model", MODEL, "--out", "e.json", "--relationship", "x", cwd=folder), "first_party")
+    fails(
+        run_here("card", "--format", "every-evil", "-r", "report/report.json", cwd=folder),
+        "did you mean 'every-eval-ever'",
+    )
+    fails(run_here("card", "-r", "report/report.json", cwd=folder), "a card is needed")

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import json as json_module
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
 from interjudge import cli_options as opt
-from interjudge.errors import InputError, printable
+from interjudge.errors import InputError, choices, did_you_mean, printable
 
 if TYPE_CHECKING:
     from interjudge.reports.card import Card
+    from interjudge.reports.every_eval_ever import Relationship
     from interjudge.reports.report import Report
 
 EPILOG: Final = "Example: `interjudge card README.md --report report/report.json --model my-model`"
 _METADATA: Final = "Metadata"
+_RECORD: Final = "A record instead"
+_FORMATS: Final = ("card", "every-eval-ever")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def card(
-    readme: Annotated[Path, typer.Argument(metavar="README.md", help="The model card; it is changed in place.")],
     report: Annotated[Path, typer.Option("--report", "-r", metavar="FILE", help="The report.json to put on it.")],
+    readme: Annotated[
+        Path | None, typer.Argument(metavar="README.md", help="The model card; it is changed in place.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The card's model as the report names it; default the only one.")
     ] = None,
@@ -67,12 +73,48 @@ def card(
             metavar="NAME", help="The question whose rate is the benchmark's result.", rich_help_panel=_METADATA
         ),
     ] = None,
+    format_: Annotated[
+        str,
+        typer.Option("--format", metavar="FORMAT", help=f"{' or '.join(_FORMATS)}.", rich_help_panel=_RECORD),
+    ] = _FORMATS[0],
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the record goes; - is stdout.", rich_help_panel=_RECORD),
+    ] = None,
+    organisation: Annotated[
+        str, typer.Option(metavar="NAME", help="Who evaluated.", rich_help_panel=_RECORD)
+    ] = "unknown",
+    relationship: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="To the model: first_party, third_party, collaborative, other.",
+            rich_help_panel=_RECORD,
+        ),
+    ] = "other",
+    lower_is_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--lower-is-better/--higher-is-better",
+            help="Of the rates; default lower for harm, else not declared.",
+            rich_help_panel=_RECORD,
+        ),
+    ] = None,
     create: Annotated[bool, typer.Option("--create", help="Make the card where there is none.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a section that was edited by hand.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes, write nothing.")] = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Insert or refresh the section on a model card, and its metadata. A second time changes no byte."""
+    """Insert or refresh the section on a model card, and its metadata. A second time changes no byte.
+
+    With `--format every-eval-ever --out FILE` the same figures as a record of Every Eval Ever; no card is touched.
+    """
+    if format_ != _FORMATS[0]:
+        _check_format(format_, readme, out)
+        _record(report, str(out), model, name, benchmark, organisation, relationship, lower_is_better)
+        return
+    if readme is None or out is not None:
+        raise InputError("a card is needed, and no --out", expected="interjudge card README.md --report report.json")
     from interjudge.datasets.write import check_target
     from interjudge.reports.card import read_card, update_card
     from interjudge.reports.card_metadata import results_of
@@ -103,6 +145,46 @@ def card(
         _tell(readme, changed, read, found, metadata)
         for path, before, after in others:
             typer.echo(f"{path}: {'unchanged' if before == after else 'written'}")
+
+
+def _check_format(format_: str, readme: Path | None, out: str | None) -> None:
+    if format_ not in _FORMATS:
+        raise InputError(
+            f"unknown --format {format_!r}{did_you_mean(format_, _FORMATS)}", expected=f"one of {choices(_FORMATS)}"
+        )
+    if readme is not None or out is None:
+        raise InputError(f"--format {format_} takes no card and an --out", expected="--out FILE, without README.md")
+
+
+def _record(
+    report: Path,
+    out: str,
+    model: str | None,
+    name: str | None,
+    benchmark: str | None,
+    organisation: str,
+    relationship: str,
+    lower_is_better: bool | None,
+) -> None:
+    """The record of Every Eval Ever."""
+    from interjudge.datasets.write import check_target, write_text
+    from interjudge.reports.card_section import find_model, models_of
+    from interjudge.reports.escape import json_text
+    from interjudge.reports.every_eval_ever import RELATIONSHIPS, About, every_eval_ever
+    from interjudge.reports.read import read_report
+
+    if relationship not in RELATIONSHIPS:
+        raise InputError("unknown --relationship", found=relationship, expected=f"one of {choices(RELATIONSHIPS)}")
+    check_target(out, inputs=[report], table=False)
+    read = read_report(report)
+    found = find_model(read, model)
+    if found is None:
+        raise InputError("a record is about one model", expected=f"--model with one of {choices(models_of(read))}")
+    about = About(name, benchmark, organisation, cast("Relationship", relationship), lower_is_better)
+    record = every_eval_ever(read, found, about)
+    write_text(json_text(json_module.dumps(record, indent=2, ensure_ascii=False)) + "\n", out, inputs=[report])
+    if out != "-":
+        typer.echo(f"wrote {out}")
 
 
 def write_card(path: Path, text: str) -> None:
