@@ -86,6 +86,19 @@ def write_text(text: str, path: str | Path, *, inputs: Sequence[str | Path] = ()
         file.write(text.encode())
 
 
+def write_bytes(content: bytes, path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
+    """Write `content` whole or not at all.
+
+    Raises
+    ------
+    InputError : `path` is one of `inputs`, a directory, or not writable.
+    InterjudgeError : the disk is full or failed.
+    """
+    check_target(path, inputs=inputs, table=False)
+    with _replacing(path) as file:
+        file.write(content)
+
+
 def check_target(path: str | Path, *, inputs: Sequence[str | Path] = (), table: bool = True) -> None:
     """Raise `InputError` where `write_table` (or `write_text`) would refuse `path`; before a long run."""
     if str(path) == STDIN:

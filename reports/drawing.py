@@ -35,6 +35,15 @@ _NAME: Final = 24  # characters of a name beside an axis: on a telephone half of
 _ROW: Final = 22  # pixels
 
 
+# What every object of JavaScript has: Vega-Lite keeps names as keys of objects, and takes these to be there already.
+_OBJECT: Final = frozenset(
+    (
+        "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
+        "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+    )
+)  # fmt: skip
+
+
 def short_names(names: Iterable[str], width: int = _NAME) -> dict[str, str]:
     """Each name shortened in the middle to `width` characters at most, and still different from the others."""
     found: dict[str, str] = {}
@@ -43,6 +52,8 @@ def short_names(names: Iterable[str], width: int = _NAME) -> dict[str, str]:
         if name in found:
             continue
         short, n = shorten(name, width) or "(empty)", 1
+        if short in _OBJECT:
+            short += " "
         while short in taken:
             n += 1
             tail = f" #{n}"

@@ -18,6 +18,7 @@ _JOINERS: Final = "\u200c\u200d"
 _MARKUP: Final = re.compile(r"[\\`*~$]|\](?=[(\[:])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?i:(?<=www)\.)")
 # Entities, because no parser reads them as the end of a cell or as a tag.
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
+_BRACKETS: Final = {"[": "&#91;", "]": "&#93;"}
 _ENTITY: Final = re.compile(r"[&<>|]")
 _BLOCK_START: Final = re.compile(r"^(\d{0,9})(?=[-+=#.)])")
 # In a JSON text everything outside ASCII stands inside a string, where \uXXXX says the same.
@@ -73,6 +74,12 @@ def terminal(text: str) -> str:
 def markdown_cell(text: str) -> str:
     """For the middle of a line of Markdown: a table cell, or after words of our own."""
     return _ENTITY.sub(lambda m: _ENTITIES[m.group()], _MARKUP.sub(r"\\\g<0>", visible(text)))
+
+
+def markdown_alt(text: str) -> str:
+    """For the text between the brackets of an image or a link, which brackets of its own would end."""
+    parts = re.split(r"([\[\]])", visible(text))
+    return "".join(_BRACKETS.get(part) or markdown_cell(part) for part in parts)
 
 
 def markdown_line(text: str) -> str:

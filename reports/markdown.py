@@ -8,7 +8,8 @@ from typing import Final
 
 from interjudge.agreement.results import Agreement
 from interjudge.agreement.results_question import QuestionResult
-from interjudge.reports.escape import markdown_cell, markdown_line
+from interjudge.reports.escape import markdown_alt, markdown_cell, markdown_line
+from interjudge.reports.images import FOLDER, Image
 from interjudge.reports.report import Provenance, Report
 from interjudge.reports.sections import sections
 from interjudge.reports.sentences import opening
@@ -23,17 +24,18 @@ _WIDE: Final = 8
 _BRIEF_FROM: Final = 3
 
 
-def render_markdown(report: Report) -> str:
-    """The whole report; ends with a newline. The last line alone says when it was made."""
-    return "\n".join(_report(report)) + "\n"
+def render_markdown(report: Report, images: Sequence[Image] = ()) -> str:
+    """The whole report, with `images` at the head of their sections; ends with a newline. The last line alone says
+    when it was made."""
+    return "\n".join(_report(report, images)) + "\n"
 
 
-def _report(report: Report) -> Iterator[str]:
+def _report(report: Report, images: Sequence[Image]) -> Iterator[str]:
     yield f"# {markdown_cell(report.title)}"
     yield ""
     yield from bullets(report.summary)
     several = len(report.questions) > 1
-    for question in report.questions:
+    for i, question in enumerate(report.questions):
         yield ""
         yield f"## {markdown_cell(heading(question.agreement))}"
         if several:
@@ -45,6 +47,9 @@ def _report(report: Report) -> Iterator[str]:
             if section.sentences:
                 yield ""
                 yield from bullets(section.sentences)
+            for image in images:
+                if image.question == i and image.picture.section == section.title:
+                    yield from _image(image)
             for table in section.tables:
                 yield ""
                 yield from markdown_table(table)
@@ -58,6 +63,16 @@ def bullets(sentences: Iterable[str]) -> Iterator[str]:
     """A list, one sentence an item."""
     for sentence in sentences:
         yield f"- {markdown_line(sentence)}"
+
+
+def _image(image: Image) -> Iterator[str]:
+    """The title is its alternative text; what is to be seen in it stands beneath for everybody."""
+    yield ""
+    yield f"#### {markdown_cell(image.picture.title)}"
+    yield ""
+    yield f"![{markdown_alt(image.picture.title)}]({FOLDER}/{image.name})"
+    yield ""
+    yield markdown_line(image.picture.caption)
 
 
 def markdown_table(table: Table, where: str = "report.json") -> Iterator[str]:

@@ -20,7 +20,7 @@ _NUMBERED: Final = 20
 _MOST_PAIRED: Final = 40
 # Chance (or, for raw agreement, none) is pale; above it blue, with most steps where panels lie; below it another hue.
 _STOPS: Final = {-1.0: "#8A3B00", 0.0: "#EDEAE4", 0.4: "#B5CBDD", 0.7: "#5F97C1", 0.9: "#1F669B", 1.0: "#00304F"}
-_MEASURES: Final = (("agreement", "Raw agreement"), ("kappa", "Cohen's kappa"), ("ac1", "Gwet's AC1"))
+_MEASURES: Final = (("kappa", "Cohen's kappa"), ("agreement", "Raw agreement"), ("ac1", "Gwet's AC1"))
 
 
 def pairs(question: QuestionResult) -> Picture | None:
@@ -162,7 +162,7 @@ def _pairs_spec(
         layers.append(_frames(grouped, dict(zip(order, rows, strict=True)), dict(zip(order, columns, strict=True))))
     select: dict[str, Any] = {
         "name": "measure",
-        "value": "agreement",
+        "value": _MEASURES[0][0],
         "bind": {
             "input": "select",
             "options": [key for key, _ in _MEASURES],
@@ -197,7 +197,8 @@ def _pairs_caption(found: Sequence[Pair], grouped: Sequence[Sequence[str]]) -> s
     if known:
         least, most = known[0], known[-1]
         said.append(
-            f"By Cohen's kappa {quote(most.a)} and {quote(most.b)} agree most ({value(most.cohen_kappa)}), "
+            f"By Cohen's kappa, shown first, {quote(most.a)} and {quote(most.b)} agree most "
+            f"({value(most.cohen_kappa)}), "
             f"{quote(least.a)} and {quote(least.b)} least ({value(least.cohen_kappa)})"
         )
     else:

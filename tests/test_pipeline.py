@@ -27,6 +27,24 @@ def verdicts(tmp_path: Path) -> Path:
     return path
 
 
+def test_an_input_among_the_images_is_not_written_over(verdicts: Path, tmp_path: Path):
+    out = tmp_path / "r"
+    (out / "images").mkdir(parents=True)
+    given = out / "images" / "pairs.png"
+    given.write_bytes(b"mine")
+    with pytest.raises(InputError, match="never overwritten"):
+        make_report(Tables(read_verdicts(verdicts)), out, sampling=QUICK, inputs=[given])
+    assert given.read_bytes() == b"mine"
+    assert os.listdir(out) == ["images"]
+
+
+def test_a_file_where_the_images_would_go_is_refused_before_anything_is_analysed(verdicts: Path, tmp_path: Path):
+    (tmp_path / "images").write_bytes(b"mine")
+    with pytest.raises(InputError, match="is a file"):
+        make_report(Tables(read_verdicts(verdicts)), tmp_path, sampling=QUICK)
+    assert (tmp_path / "images").read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("name", ["report.json", "report.md", "flags.parquet", "items.parquet"])
 def test_no_file_of_a_report_takes_the_place_of_an_input(verdicts: Path, tmp_path: Path, name: str):
     out = tmp_path / "r"

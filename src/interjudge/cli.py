@@ -498,5 +498,5 @@ def _check_missing(missing: int, total: int, most: float | None) -> None:
 
 
 def _wrote(paths: Sequence[Path | str | None], *, err: bool = False) -> None:
-    for path in paths:
-        typer.echo(f"wrote {path}", err=err)
+    for line in screen.written(paths):
+        typer.echo(f"wrote {line}", err=err)

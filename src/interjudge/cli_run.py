@@ -114,8 +114,8 @@ def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:
 
         print_scores(verdicts, screen.console(), notes=store_notes(config.store_file))
         render_terminal(report, screen.console(), full=config.report.full)
-    for file in (*written, verdicts_file, config.store_file):
-        typer.echo(f"wrote {file}")
+    for line in screen.written([*written, verdicts_file, config.store_file]):
+        typer.echo(f"wrote {line}")
     _check_done(config, report, verdicts)
 
 

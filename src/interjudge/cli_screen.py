@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from interjudge.errors import printable
@@ -188,3 +189,13 @@ def _plan_notes(plans: Sequence[Plan], budget: float | None) -> Iterator[str]:
     yield "requests that repair a reply or are sent again after a failure come on top; nothing was asked"
     if any(plan.sampled for plan in remote):
         yield "tokens are those of a sample, scaled up"
+
+
+def written(paths: Sequence[Path | str | None]) -> list[str]:
+    """A line for each file; the images of a report are one line, where the first of them stands."""
+    names = [str(path) for path in paths]
+    images = [name for name in names if name.endswith(".png")]
+    if len(images) < 2:
+        return names
+    many = f"{Path(images[0]).parent} ({len(images)} images)"
+    return [many if name == images[0] else name for name in names if name not in images[1:]]

@@ -22,7 +22,7 @@ from interjudge.errors import InputError
 from interjudge.judges.registry import get_judge
 from interjudge.judges.runner import score
 from interjudge.reports.report import DEFAULT_TITLE, InputFile, JudgeUsed, Provenance, Report, Run, build_report
-from interjudge.reports.write import FLAGS_NAME, JSON_NAME, MARKDOWN_NAME, write_report
+from interjudge.reports.write import FLAGS_NAME, JSON_NAME, MARKDOWN_NAME, check_images, write_report
 from interjudge.side_evidence import readers, side_evidence
 
 # Every judge that runs without a model, a key or a network.
@@ -112,6 +112,7 @@ def check_folder(out: Path, *, inputs: Sequence[str | Path]) -> None:
         folder(out)  # it may be a file
     names = (JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME)
     check_targets([out / name for name in names], inputs=inputs, table=False)
+    check_images(out, inputs=inputs)
 
 
 def run_demo(

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from interjudge.reports.escape import markdown_alt
+from interjudge.reports.images import images
 from interjudge.reports.markdown import render_markdown
 from interjudge.reports.sections import sections
 
@@ -150,3 +152,36 @@ def test_a_wide_table_leaves_the_intervals_of_its_lesser_columns_to_the_json(mak
     line = next(x for x in render_markdown(make.report()).splitlines() if x.startswith("| alpha | beta |"))
     # raw agreement and kappa with their intervals; AC1, Matthews, pi and PABAK without
     assert line == "| alpha | beta | 100 | 80.0 % [75.0, 85.0] | .600 [.500, .700] | .600 | .600 | .600 | .600 |"
+
+
+def test_images_stand_in_their_section_with_a_title_and_a_caption(make: Any) -> None:
+    report = make.report()
+    drawn = images(report)
+    tokens = parsed(render_markdown(report, drawn))
+    found = [t for t in flat(tokens) if t.type == "image"]
+    assert [t.attrs["src"] for t in found] == [f"images/{image.name}" for image in drawn]
+    assert [t.content for t in found] == [image.picture.title for image in drawn]
+    titles = headings(tokens)
+    assert titles.index("How far the judges agree") < titles.index("How reliable the panel is")
+    assert titles.index("How reliable the panel is") < titles.index("Which conclusions survive the judge")
+    inline = [t.content for t in tokens if t.type == "inline"]
+    assert any("Krippendorff's alpha is .700" in text for text in inline)
+    assert "![" not in render_markdown(report)
+
+
+@given(st.text(alphabet="[]()!\\<&*_`a1 ", max_size=12))
+def test_no_text_ends_the_alternative_text_of_an_image(text: str) -> None:
+    (paragraph,) = [t for t in parsed(f"![{markdown_alt(text)}](a.png)") if t.type == "inline"]
+    assert [t.type for t in paragraph.children or ()] == ["image"]
+    shown = "".join(t.content for t in (paragraph.children or [])[0].children or ())
+    assert " ".join(shown.split()) == " ".join(text.split())
+
+
+def test_names_in_captions_are_text(make: Any) -> None:
+    a = make.agreement((make.judge("![x](http://a.b)"), make.judge("<img src=x>"), make.judge("](a)[b]: c")))
+    report = make.report(make.question(a))
+    tokens = flat(parsed(render_markdown(report, images(report))))
+    assert {t.attrs["src"] for t in tokens if t.type == "image"} <= {
+        "images/reliability.png", "images/pairs.png", "images/rates.png"
+    }  # fmt: skip
+    assert not [t for t in tokens if t.type in ("html_inline", "html_block", "link_open")]

@@ -108,10 +108,12 @@ def test_json_holds_no_raw_control_character(make: Any) -> None:
 def test_files_are_written_into_a_new_folder(make: Any, tmp_path: Path) -> None:
     flags = pl.DataFrame({"item_id": ["a"], "flagged": [True]})
     paths = write_report(make.report(), tmp_path / "deep" / "er", flags=flags)
-    assert [path.name for path in paths] == ["report.json", "report.md", "flags.parquet"]
+    images = ["reliability.png", "pairs.png", "rates.png"]
+    assert [path.name for path in paths] == ["report.json", "report.md", "flags.parquet", *images]
     assert pl.read_parquet(paths[2]).equals(flags)
     assert Report.model_validate_json(paths[0].read_text(encoding="utf-8")) == make.report()
-    assert sorted(p.name for p in (tmp_path / "deep" / "er").iterdir()) == sorted(p.name for p in paths)
+    files = [p.name for p in (tmp_path / "deep" / "er").rglob("*") if p.is_file()]
+    assert sorted(files) == sorted(p.name for p in paths)
 
 
 def test_a_file_where_the_folder_should_be_is_an_input_error(make: Any, tmp_path: Path) -> None:
