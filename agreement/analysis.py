@@ -77,11 +77,15 @@ def build(spec: QuestionSpec, tables: Tables, *, columns: Sequence[str] = (), cl
 
 @dataclass(frozen=True)
 class Analysis:
-    """`questions` for the report; `flags` and `items` (see `Flags`) of all questions together."""
+    """`questions` for the report; `flags` and `items` (see `Flags`) of all questions together.
+
+    `flagged`: the same two tables of each question alone, None where it has no labels.
+    """
 
     questions: tuple[QuestionResult, ...]
     flags: pl.DataFrame
     items: pl.DataFrame
+    flagged: tuple[tuple[pl.DataFrame, pl.DataFrame] | None, ...] = ()
 
 
 def analyse(
@@ -111,15 +115,17 @@ def analyse(
     specs = list(questions) or default_questions(tables)
     columns = [c for c in ITEM_COLUMNS if _has_column(c, tables)]
     texts = Texts(_items(tables))
-    results, flags = [], []
+    results: list[QuestionResult] = []
+    tables_of: list[tuple[pl.DataFrame, pl.DataFrame] | None] = []
     for spec in specs:
         panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
         found = examine(panel, tables.verdicts, texts, by=by, evidence=evidence, epsilon=epsilon, sampling=sampling)
         results.append(found.result)
-        flags += [found.flags] if found.flags else []
-    verdicts = pl.concat([pl.DataFrame(schema=FLAG_COLUMNS), *(f.verdicts for f in flags)])
-    items = pl.concat([pl.DataFrame(schema=FLAGGED_ITEM_COLUMNS), *(f.items for f in flags)])
-    return Analysis(tuple(results), verdicts, items)
+        tables_of.append((found.flags.verdicts, found.flags.items) if found.flags else None)
+    flags = [pair for pair in tables_of if pair is not None]
+    verdicts_flagged = pl.concat([pl.DataFrame(schema=FLAG_COLUMNS), *(pair[0] for pair in flags)])
+    items = pl.concat([pl.DataFrame(schema=FLAGGED_ITEM_COLUMNS), *(pair[1] for pair in flags)])
+    return Analysis(tuple(results), verdicts_flagged, items, tuple(tables_of))
 
 
 def default_questions(tables: Tables) -> list[QuestionSpec]:

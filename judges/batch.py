@@ -67,7 +67,7 @@ class BatchRun:
 def score_in_batches(
     outputs: pl.DataFrame,
     judges: Sequence[Judge],
-    store: Path | str,
+    store: Path | str | Store,
     *,
     repeats: int = 1,
     poll_s: float = POLL_S,

@@ -47,6 +47,19 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def visible_lines(text: str, limit: int | None = None) -> str:
+    """A text of several lines, each `visible`; tabs and line feeds stay. A cut ends in ``…``."""
+    long = limit is not None and len(text) > limit
+    if limit is not None:
+        text = text[: limit + 1]
+    if not text.isprintable():
+        lines = text.replace("\r\n", "\n").split("\n")
+        text = "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in lines)
+    if limit is not None and (long or len(text) > limit):
+        text = text[: limit - 1].rstrip() + "…"
+    return text
+
+
 def excerpt(text: str, limit: int = 160) -> str:
     """The beginning of a prompt or response on one line: white space becomes one space, the rest is `visible`."""
     head = text.lstrip()[: 8 * limit]  # enough for text that is mostly white space; a megabyte is not copied
@@ -95,11 +108,3 @@ def html(text: str) -> str:
 def json_text(text: str) -> str:
     """A JSON text that parses to the same value and holds no control, bidirectional or zero-width character."""
     return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
-
-
-def visible_lines(text: str) -> str:
-    """Several lines, each `visible`; line ends and tabs stay."""
-    if text.isprintable():
-        return text
-    lines = text.replace("\r\n", "\n").split("\n")
-    return "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in lines)

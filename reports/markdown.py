@@ -17,6 +17,7 @@ from interjudge.reports.table import Cell, Column, Table
 from interjudge.reports.tables_findings import CONVENTIONS, conventions, dispute, facts, heading
 from interjudge.reports.wording import DASH, count
 
+LEFT_OUT: Final = "Prompts, responses and the judges' own words were left out of this report (--redact)."
 ROWS: Final = 40
 _EXCERPT: Final = 400
 # In a table of more columns than this, those of this rank and above are shown without their intervals.
@@ -34,6 +35,9 @@ def _report(report: Report, images: Sequence[Image]) -> Iterator[str]:
     yield f"# {markdown_cell(report.title)}"
     yield ""
     yield from bullets(report.summary)
+    if report.redacted:
+        yield ""
+        yield LEFT_OUT
     several = len(report.questions) > 1
     for i, question in enumerate(report.questions):
         yield ""

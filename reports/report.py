@@ -106,13 +106,17 @@ class Provenance(Result):
 
 
 class Report(Result):
-    """What every writer writes. `summary` opens it: the answer in plain sentences."""
+    """What every writer writes. `summary` opens it: the answer in plain sentences.
+
+    `redacted`: prompts and responses were left out of it and of all files beside it.
+    """
 
     schema_version: Literal["1"] = SCHEMA_VERSION
     title: str
     summary: tuple[str, ...]
     questions: tuple[QuestionResult, ...]
     provenance: Provenance
+    redacted: bool = False
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

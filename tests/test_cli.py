@@ -153,7 +153,8 @@ def test_report_writes_its_files(folder: Path):
     pl.DataFrame(OUTPUTS).write_parquet(folder / "o.parquet")
     done = run("report", "verdicts.csv", "--outputs", "o.parquet", "-r", "gold.csv", "--out", "r", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in (folder / "r").iterdir()} == {"report.json", "report.md", "flags.parquet", "items.parquet"}
+    written = {"report.html", "report.json", "report.md", "flags.parquet", "items.parquet"}
+    assert {p.name for p in (folder / "r").iterdir()} == written
 
 
 def test_the_same_report_twice_is_the_same_but_for_its_run(folder: Path):

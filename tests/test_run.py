@@ -120,7 +120,7 @@ def files(folder: Path) -> set[str]:
     return {name for name in found if "__pycache__" not in name} - {"outputs.jsonl", "mine.py", "run.toml"}
 
 
-REPORT = {f"report/{name}" for name in ("report.json", "report.md", "flags.parquet", "items.parquet")}
+REPORT = {f"report/{name}" for name in ("report.html", "report.json", "report.md", "flags.parquet", "items.parquet")}
 MADE = {*REPORT, "report/verdicts.parquet", "kept/v.db"}
 
 

@@ -85,6 +85,7 @@ def _options(
 def demo(
     out: Annotated[Path, typer.Option(help="Where the report and the tables go.")] = Path("interjudge-demo"),
     seed: opt.Seed = 0,
+    redact: opt.Redact = False,
     full: opt.Full = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -93,7 +94,7 @@ def demo(
     from interjudge.reports.terminal import render_terminal
 
     with screen.bars(quiet) as progress:
-        report, written = run_demo(out, seed=seed, progress=progress)
+        report, written = run_demo(out, seed=seed, redact=redact, progress=progress)
     if not quiet:
         render_terminal(report, screen.console(), full=full)
     _wrote(written)
@@ -374,10 +375,12 @@ def report(
     compare: Annotated[
         bool, typer.Option("--compare", help="VERDICTS are two report.json, old and new: what changed.")
     ] = False,
+    redact: opt.Redact = False,
     full: opt.Full = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Everything on one page: report.md, report.json, flags.parquet."""
+    """Everything on one page: report.html, a file of its own to open or attach; report.md, report.json, flags.parquet,
+    items.parquet beside it."""
     from interjudge.pipeline import check_folder, make_report
     from interjudge.reports.terminal import render_terminal
 
@@ -398,7 +401,7 @@ def report(
         made, written = make_report(
             loaded, out, questions=[spec] if spec.said else [], by=by or (), cluster=cluster,
             sampling=opt.sampling_of(replicates, seed, confidence), epsilon=epsilon, title=title, inputs=inputs,
-            options=opt.choice_of(judge, judge_columns, reference, gold_column),
+            options=opt.choice_of(judge, judge_columns, reference, gold_column), redact=redact,
         )  # fmt: skip
     if not quiet:
         render_terminal(made, screen.console(), full=full)

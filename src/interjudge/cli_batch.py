@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from interjudge.cli_screen import Progress, Screen
     from interjudge.judges.base import Judge
     from interjudge.judges.prices import Prices
+    from interjudge.judges.store import Store
 
 
 def in_batches(
     outputs: pl.DataFrame,
     judges: Sequence[Judge],
-    store: Path | None,
+    store: Path | Store | None,
     *,
     repeats: int,
     prices: Prices,

@@ -138,6 +138,10 @@ JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Wr
 Full = Annotated[
     bool, typer.Option("--full", help="Print every table and the outputs most in dispute, as in report.md.")
 ]
+Redact = Annotated[
+    bool,
+    typer.Option("--redact", help="Leave prompts, responses and what judges wrote of them out of every file."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 MaxMissing = Annotated[
     float | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from interjudge.agreement.analysis import Tables
     from interjudge.config import Config
     from interjudge.judges.base import Judge
+    from interjudge.judges.store import Store
     from interjudge.reports.report import Report
 
 EPILOG: Final = "Example: `interjudge run --init` writes run.toml, and `interjudge run run.toml` does what it says"
@@ -79,6 +81,7 @@ def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.write import write_table
     from interjudge.judges.prices import read_prices
+    from interjudge.reports.redact import refuse_text_slices, without_texts
     from interjudge.reports.terminal import render_terminal
 
     config = read_config(path)
@@ -86,6 +89,8 @@ def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:
     inputs = _inputs(config, judges)
     verdicts_file = config.report_folder / VERDICTS_NAME
     _check_targets(config, inputs)
+    if config.report.redact:
+        refuse_text_slices(config.analysis.by)
     if config.prices_file is not None:
         read_prices(config.prices_file)
     with screen.working("reading the outputs", quiet=quiet):
@@ -104,7 +109,7 @@ def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:
     except KeyboardInterrupt:
         _stopped(path, config.store_file, done)
         raise typer.Exit(INTERRUPTED) from None
-    write_table(verdicts, verdicts_file, inputs=inputs)
+    write_table(without_texts(verdicts) if config.report.redact else verdicts, verdicts_file, inputs=inputs)
     tables = _tables(config, verdicts, outputs, reference)
     with screen.working("analysing", quiet=quiet):
         report, written = _report(config, tables, [judge.name for judge in judges], inputs)
@@ -135,19 +140,20 @@ def _asked(
 
     limits, progress = config.limits, screen.counted(shown.progress, done)
     prices, rest, tables = read_prices(config.prices_file), list(judges), list[Any]()
-    if limits.batch:
-        rest, tables = in_batches(
-            outputs, judges, config.store_file, repeats=limits.repeats, prices=prices, wait=wait, shown=shown,
-            progress=progress, said="batch = true",
-        )  # fmt: skip
-    if rest:
-        tables.append(
-            score(
-                outputs, rest, store=config.store_file, repeats=limits.repeats, concurrency=limits.concurrency,
-                rpm=limits.rpm, tpm=limits.tpm, max_cost=limits.max_cost, max_requests=limits.max_requests,
-                timeout=limits.timeout, prices=prices, progress=progress, watch=shown.watch, tell=shown.tell,
-            )
-        )  # fmt: skip
+    with _store(config) as store:
+        if limits.batch:
+            rest, tables = in_batches(
+                outputs, judges, store, repeats=limits.repeats, prices=prices, wait=wait, shown=shown,
+                progress=progress, said="batch = true",
+            )  # fmt: skip
+        if rest:
+            tables.append(
+                score(
+                    outputs, rest, store=store, repeats=limits.repeats, concurrency=limits.concurrency,
+                    rpm=limits.rpm, tpm=limits.tpm, max_cost=limits.max_cost, max_requests=limits.max_requests,
+                    timeout=limits.timeout, prices=prices, progress=progress, watch=shown.watch, tell=shown.tell,
+                )
+            )  # fmt: skip
     return together(tables, judges)
 
 
@@ -162,12 +168,11 @@ def _inputs(config: Config, judges: Sequence[Judge]) -> list[Path]:
 
 def _check_targets(config: Config, inputs: Sequence[Path]) -> None:
     from interjudge.datasets.write import check_targets
-    from interjudge.pipeline import ITEMS_NAME, check_folder
-    from interjudge.reports.write import FLAGS_NAME, JSON_NAME, MARKDOWN_NAME
+    from interjudge.pipeline import REPORT_NAMES, check_folder
 
     folder = config.report_folder
     check_folder(folder, inputs=inputs)
-    names = (JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME, VERDICTS_NAME)
+    names = (*REPORT_NAMES, VERDICTS_NAME)
     check_targets([*(folder / name for name in names), config.store_file], inputs=inputs, table=False)
 
 
@@ -252,6 +257,13 @@ def _print_plan(
         screen.print_plans(plans, console, budget=config.limits.max_cost)
 
 
+def _store(config: Config) -> AbstractContextManager[Path | Store]:
+    """The verdict store; where texts are left out of every file, one that keeps no words of a judge."""
+    from interjudge.judges.store_quiet import QuietStore
+
+    return QuietStore(config.store_file) if config.report.redact else nullcontext(config.store_file)
+
+
 def _is_store(path: Path) -> bool:
     """Whether a verdict store can be read here; where a run was killed while it made it, there is none yet."""
     from interjudge.judges.store import store_notes
@@ -294,6 +306,7 @@ def _report(config: Config, tables: Tables, live: Sequence[str], inputs: Sequenc
         live=live,
         inputs=inputs,
         options={"config": config.recorded()},
+        redact=config.report.redact,
     )
 
 

@@ -134,8 +134,11 @@ class AnalysisPart(_Part):
 
 
 class ReportPart(_Part):
+    """`redact`: no file that the run writes holds a prompt, a response or what a judge wrote of it."""
+
     folder: str = Field("report", min_length=1)
     title: str | None = None
+    redact: bool = False
     full: bool = False
 
 

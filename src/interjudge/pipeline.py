@@ -21,8 +21,17 @@ from interjudge.datasets.write import check_targets, write_table
 from interjudge.errors import InputError
 from interjudge.judges.registry import get_judge
 from interjudge.judges.runner import score
+from interjudge.reports.explorer import build_explorer
+from interjudge.reports.redact import redacted, refuse_text_slices, without_texts
 from interjudge.reports.report import DEFAULT_TITLE, InputFile, JudgeUsed, Provenance, Report, Run, build_report
-from interjudge.reports.write import FLAGS_NAME, JSON_NAME, MARKDOWN_NAME, check_images, write_report
+from interjudge.reports.write import (
+    FLAGS_NAME,
+    HTML_NAME,
+    JSON_NAME,
+    MARKDOWN_NAME,
+    check_images,
+    write_report,
+)
 from interjudge.side_evidence import readers, side_evidence
 
 # Every judge that runs without a model, a key or a network.
@@ -30,6 +39,8 @@ OFFLINE_JUDGES: Final = ("keyword:default", "keyword:prefix", "keyword:first-sen
 
 ITEMS_NAME: Final = "items.parquet"
 OUTPUTS_NAME: Final = "outputs.parquet"
+REPORT_NAMES: Final = (HTML_NAME, JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME)  # what `make_report` writes
+STORE_NAME: Final = "verdicts.db"
 
 # The demo's questions: what each judge was made for, and what many papers use refusal detectors for.
 _DEMO_QUESTIONS: Final = (
@@ -56,22 +67,27 @@ def make_report(
     live: Sequence[str] = (),
     inputs: Sequence[str | Path] = (),
     options: Mapping[str, JsonValue] | None = None,
+    redact: bool = False,
 ) -> tuple[Report, list[Path]]:
-    """Analyse and write `report.json`, `report.md`, `flags.parquet`, `items.parquet` into the folder `out`.
+    """Analyse and write `report.html`, `.json`, `.md`, `flags.parquet`, `items.parquet` into the folder `out`.
 
     Parameters
     ----------
     live : the judges that were asked just now; the others' verdicts were read.
     inputs : files that must not be written over, besides `tables.sources`.
     options : what else decided the figures (which judges were read, say), for the report's provenance.
+    redact : leave prompts, responses and what judges wrote out of every file, and of the report that is returned.
 
     Returns the report and the paths written.
 
     Raises
     ------
-    InputError : before anything is analysed, where a file of the report is an input.
+    InputError : before anything is analysed, where a file of the report is an input, or where `by` names texts
+        that `redact` leaves out.
     """
     started = time.monotonic()
+    if redact:
+        refuse_text_slices(by)
     inputs = [*inputs, *(path for path, _ in tables.sources)]
     check_folder(out, inputs=inputs)
     out = folder(out)
@@ -101,7 +117,10 @@ def make_report(
         ),
     )
     report = build_report(analysis.questions, provenance=provenance, title=title or DEFAULT_TITLE)
-    paths = write_report(report, out, flags=analysis.flags, inputs=inputs)
+    if redact:
+        report = redacted(report)
+    explorer = build_explorer(report.questions, analysis.flagged, tables.verdicts, tables.outputs, redacted=redact)
+    paths = write_report(report, out, flags=analysis.flags, explorer=explorer, inputs=inputs)
     write_table(analysis.items, out / ITEMS_NAME, inputs=inputs)
     return report, [*paths, out / ITEMS_NAME]
 
@@ -110,28 +129,33 @@ def check_folder(out: Path, *, inputs: Sequence[str | Path]) -> None:
     """Raise `InputError` where a file that `make_report` would write into `out` is one of `inputs`."""
     if out.exists():
         folder(out)  # it may be a file
-    names = (JSON_NAME, MARKDOWN_NAME, FLAGS_NAME, ITEMS_NAME)
-    check_targets([out / name for name in names], inputs=inputs, table=False)
+    check_targets([out / name for name in REPORT_NAMES], inputs=inputs, table=False)
     check_images(out, inputs=inputs)
 
 
 def run_demo(
-    out: Path, *, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+    out: Path, *, seed: int = 0, redact: bool = False, progress: Callable[[str, int, int], None] | None = None
 ) -> tuple[Report, list[Path]]:
-    """Score the bundled outputs with `OFFLINE_JUDGES`, add stored verdicts, analyse, write everything to `out`."""
-    from interjudge.datasets.demo import load_outputs, load_reference, load_verdicts  # noqa: PLC0415 - only the demo needs them
+    """Score the bundled outputs with `OFFLINE_JUDGES`, add stored verdicts, analyse, write everything to `out`.
+
+    With `redact` no file holds a prompt, a response or what a judge wrote of it; there is no verdict store then.
+    """
+    # only the demo needs them
+    from interjudge.datasets.demo import load_outputs, load_reference, load_verdicts  # noqa: PLC0415
 
     outputs, reference = load_outputs(), load_reference()
-    _refuse_foreign(out, outputs)
+    _refuse_foreign(out, outputs, redact=redact)
     out = folder(out)
-    write_table(outputs, out / OUTPUTS_NAME)  # first: a run that was stopped may go on in this folder
+    kept = without_texts if redact else _whole
+    write_table(kept(outputs), out / OUTPUTS_NAME)  # first: a run that was stopped may go on in this folder
     judges = [get_judge(spec) for spec in OFFLINE_JUDGES]
-    live = score(outputs, judges, store=out / "verdicts.db", progress=progress)
+    store = None if redact else out / STORE_NAME
+    live = score(outputs, judges, store=store, progress=progress)
     verdicts = pl.concat([live, load_verdicts()], how="diagonal")
     verdicts = verdicts.select(name for name in VERDICT_COLUMNS if name in verdicts.columns)
     written = [out / OUTPUTS_NAME]
     for table, name in ((verdicts, "verdicts.parquet"), (reference, "reference.parquet")):
-        write_table(table, out / name)
+        write_table(kept(table), out / name)
         written.append(out / name)
     name = "the demo set's reference"
     tables = Tables(verdicts, outputs, reference, name, sources=((str(out / OUTPUTS_NAME), outputs.height),))
@@ -143,21 +167,32 @@ def run_demo(
         sampling=Sampling(seed=seed),
         title="The demo set under judges that run offline, and under stored verdicts of models",
         live=OFFLINE_JUDGES,
+        redact=redact,
     )
-    return report, [*paths, *written, out / "verdicts.db"]
+    return report, [*paths, *written, *([store] if store is not None else [])]
 
 
-def _refuse_foreign(out: Path, outputs: pl.DataFrame) -> None:
-    """Raise `InputError` where `out` holds files, and not the demo's own outputs among them."""
+def _whole(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
+
+
+def _refuse_foreign(out: Path, outputs: pl.DataFrame, *, redact: bool) -> None:
+    """Raise `InputError` where `out` holds files, and not the demo's own outputs among them, or texts to leave out."""
     if not out.is_dir() or not any(out.iterdir()):
         return
     try:
-        own = pl.read_parquet(out / OUTPUTS_NAME, glob=False).equals(outputs)
+        there = pl.read_parquet(out / OUTPUTS_NAME, glob=False)
     except READ_ERRORS:
-        own = False
-    if not own:
+        there = None
+    if there is None or not (there.equals(outputs) or there.equals(without_texts(outputs))):
         raise InputError(
             "the folder is not empty and no demo made it", file=out, expected="another folder (--out), new or empty"
+        )
+    if redact and (there.equals(outputs) or (out / STORE_NAME).exists()):
+        raise InputError(
+            "the folder holds a demo with its texts, which --redact leaves out",
+            file=out,
+            expected="another folder (--out), new or empty",
         )
 
 

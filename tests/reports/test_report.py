@@ -31,7 +31,7 @@ def test_json_comes_back_as_the_same_report(make: Any) -> None:
 
 def test_report_json_has_the_promised_keys(make: Any) -> None:
     written = json.loads(render_json(make.report()))
-    assert list(written) == ["schema_version", "title", "summary", "questions", "provenance"]
+    assert list(written) == ["schema_version", "title", "summary", "questions", "provenance", "redacted"]
     assert written["schema_version"] == "1"
     parts = "agreement flags conclusions trust humans rates drivers service stability plan disputed"
     assert list(written["questions"][0]) == parts.split()
@@ -109,9 +109,9 @@ def test_files_are_written_into_a_new_folder(make: Any, tmp_path: Path) -> None:
     flags = pl.DataFrame({"item_id": ["a"], "flagged": [True]})
     paths = write_report(make.report(), tmp_path / "deep" / "er", flags=flags)
     images = ["reliability.png", "pairs.png", "rates.png"]
-    assert [path.name for path in paths] == ["report.json", "report.md", "flags.parquet", *images]
-    assert pl.read_parquet(paths[2]).equals(flags)
-    assert Report.model_validate_json(paths[0].read_text(encoding="utf-8")) == make.report()
+    assert [path.name for path in paths] == ["report.html", "report.json", "report.md", "flags.parquet", *images]
+    assert pl.read_parquet(paths[3]).equals(flags)
+    assert Report.model_validate_json(paths[1].read_text(encoding="utf-8")) == make.report()
     files = [p.name for p in (tmp_path / "deep" / "er").rglob("*") if p.is_file()]
     assert sorted(files) == sorted(p.name for p in paths)
 
