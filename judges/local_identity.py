@@ -6,11 +6,12 @@ It is part of a judge's hash, so it is the same whether the weights were already
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from interjudge.errors import InputError
 
@@ -82,6 +83,35 @@ def offline(local_files_only: bool | None) -> bool:
     return local_files_only is True or is_offline_mode()
 
 
+def read_config(source: Source, local_files_only: bool | None = None) -> dict[str, Any]:
+    """The model's ``config.json``; from the hub it is fetched where it is not in the cache.
+
+    Raises
+    ------
+    InputError : it cannot be had, or is no JSON object.
+    """
+    file = Path(source.where) / "config.json"
+    if not source.local:
+        from huggingface_hub import hf_hub_download
+
+        no_network = offline(local_files_only) or not source.reached
+        try:
+            got = hf_hub_download(source.where, "config.json", revision=source.revision, local_files_only=no_network)
+        except Exception as error:
+            known = not_had(error, source.where, source.revision, offline(local_files_only))
+            if known is None:
+                raise
+            raise known from error
+        file = Path(got)
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"is no JSON: {error}", file=file) from None
+    if not isinstance(found, dict):
+        raise InputError("is no JSON object", file=file, found=type(found).__name__)
+    return found
+
+
 def _folder(path: Path, gguf_file: str | None) -> Source:
     if gguf_file is not None:
         if not (path / gguf_file).is_file():
@@ -146,3 +176,23 @@ def _commit(model: str, revision: str | None, local_files_only: bool | None) -> 
     except (OSError, httpx2.HTTPError):
         return revision, False
     return sha or revision, True
+
+
+def not_had(error: Exception, model: str, revision: str | None, no_network: bool) -> InputError | None:
+    """Why a model of the hub did not come, by the errors in the chain; None: for another reason."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    names = {type(one).__name__ for one in chain}
+    text = " ".join(str(one) for one in chain)
+    at = "" if revision is None else f" at revision {revision}"
+    if "GatedRepoError" in names or "gated repo" in text:
+        expected = f"accept them at https://huggingface.co/{model}, then `hf auth login`"
+        return InputError(f"{model} is open only to those who have accepted its terms", expected=expected)
+    if names & {"RepositoryNotFoundError", "RevisionNotFoundError"}:
+        return InputError(f"the hub has no model {model}{at}", expected="an id as the hub shows it, or a folder")
+    if names & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "IncompleteSnapshotError"}:
+        why = "nothing may be fetched (HF_HUB_OFFLINE or local_files_only)" if no_network else "the hub is not reached"
+        expected = f"`hf download {model}` where there is a network, or a folder that holds the model"
+        return InputError(f"the model {model}{at} is not in the cache, and {why}", expected=expected)
+    return None

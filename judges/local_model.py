@@ -23,7 +23,7 @@ from threading import RLock
 from typing import Any, Final, Literal, get_args
 
 from interjudge.errors import InputError, InterjudgeError, choices, did_you_mean
-from interjudge.judges.local_identity import Source, find_source, offline
+from interjudge.judges.local_identity import Source, find_source, not_had, offline
 from interjudge.judges.messages import short_message
 
 Head = Literal["causal", "classifier", "encoder"]
@@ -350,28 +350,8 @@ def _explained(error: Exception, model: str, source: Source, no_network: bool) -
     if is_out_of_memory(error):
         advice = "try dtype=bfloat16, quantize=8bit or a smaller model"
         return InterjudgeError(f"{model}: there is not enough memory to load it; {advice}")
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)
-    names = {type(one).__name__ for one in chain}
-    text = " ".join(str(one) for one in chain)
-    found = None if source.local else _not_had(names, text, model, source.revision, no_network)
-    if found is None and "trust_remote_code" in text:
+    found = None if source.local else not_had(error, model, source.revision, no_network)
+    if found is None and "trust_remote_code" in str(error):
         expected = "trust_remote_code, for code that you have read"
         found = InputError(f"{model} brings code of its own, which is not run unless asked", expected=expected)
     return found or InterjudgeError(f"{model} cannot be loaded: {short_message(error)}")
-
-
-def _not_had(names: set[str], text: str, model: str, revision: str | None, no_network: bool) -> InputError | None:
-    """Why a model of the hub did not come, by the errors in the chain; None: for another reason."""
-    at = "" if revision is None else f" at revision {revision}"
-    if "GatedRepoError" in names or "gated repo" in text:
-        expected = f"accept them at https://huggingface.co/{model}, then `hf auth login`"
-        return InputError(f"{model} is open only to those who have accepted its terms", expected=expected)
-    if names & {"RepositoryNotFoundError", "RevisionNotFoundError"}:
-        return InputError(f"the hub has no model {model}{at}", expected="an id as the hub shows it, or a folder")
-    if names & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "IncompleteSnapshotError"}:
-        why = "nothing may be fetched (HF_HUB_OFFLINE or local_files_only)" if no_network else "the hub is not reached"
-        expected = f"`hf download {model}` where there is a network, or a folder that holds the model"
-        return InputError(f"the model {model}{at} is not in the cache, and {why}", expected=expected)
-    return None

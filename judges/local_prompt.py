@@ -43,16 +43,32 @@ class Prompt:
     problem: str = ""
 
 
+class Inert:
+    """A tokenizer that reads control tokens as text where they have been `broken`."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self._tokenizer.add_tokens([_break_token()], special_tokens=True)
+        self._break: int = self._tokenizer.convert_tokens_to_ids(_BREAK)
+        template = tokenizer.chat_template
+        self._control = _control(tokenizer, template if isinstance(template, str) else "")
+
+    def broken(self, text: str) -> str:
+        """The text with every control token in it broken up."""
+        return self._control.sub(lambda found: f"{found[0][0]}{_BREAK}{found[0][1:]}", text.replace(_BREAK, ""))
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Their token ids, without any that the tokenizer would add."""
+        found = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return [[one for one in ids if one != self._break] for ids in found]
+
+
 class Prompter:
     """Writes the prompts of one model, of at most `limit` tokens with what is to be written after them."""
 
     def __init__(self, tokenizer: Any, limit: int) -> None:
         self.tokenizer, self.limit = tokenizer, limit
-        self._plain = copy.deepcopy(tokenizer)
-        self._plain.add_tokens([_break_token()], special_tokens=True)
-        self._break_id: int = self._plain.convert_tokens_to_ids(_BREAK)
-        template = tokenizer.chat_template
-        self._control = _control(tokenizer, template if isinstance(template, str) else "")
+        self._inert = Inert(tokenizer)
         bos = tokenizer.bos_token_id
         self.text = lru_cache(maxsize=100_000)(self._text)
         self._bos = [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
@@ -82,18 +98,16 @@ class Prompter:
         problems: dict[int, str] = {}
         for n, ask in enumerate(asks):
             try:
-                texts.append(self._rendered(ask, self._broken))
+                texts.append(self._rendered(ask, self._inert.broken))
             except (TemplateError, TypeError, ValueError, KeyError) as error:
                 problems[n] = f"the chat template does not take it: {error}"
                 texts.append("")
-        all_ids = self._plain(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        all_ids = self._inert.ids(texts)
         starts = {start: self._start(start) for start in {ask.start for ask in asks}}
         prompts = []
         for n, (ask, ids) in enumerate(zip(asks, all_ids, strict=True)):
-            whole = [one for one in ids if one != self._break_id]
-            if ask.text is not None and whole[:1] != self._bos:
-                whole = [*self._bos, *whole]
-            prompts.append(Prompt([*whole, *starts[ask.start]], problem=problems.get(n, "")))
+            bos = self._bos if ask.text is not None and ids[:1] != self._bos else []
+            prompts.append(Prompt([*bos, *ids, *starts[ask.start]], problem=problems.get(n, "")))
         return prompts
 
     def _rendered(self, ask: Ask, inert: Any) -> str:
@@ -106,17 +120,9 @@ class Prompter:
         messages = [_in_all(dict(message), inert) for message in ask.messages]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, **words))
 
-    def _broken(self, text: str) -> str:
-        """The text with every control token in it broken up."""
-        text = text.replace(_BREAK, "")
-        return self._control.sub(lambda found: f"{found[0][0]}{_BREAK}{found[0][1:]}", text)
-
     def _start(self, start: str) -> list[int]:
-        if not start:
-            return []
         # After another token, so that a sentencepiece tokenizer puts no space before it.
-        ids = self._plain(_BREAK + start, add_special_tokens=False)["input_ids"]
-        return [one for one in ids if one != self._break_id]
+        return self._inert.ids([_BREAK + start])[0] if start else []
 
     def _cut(self, ask: Ask, prompt: Prompt) -> Prompt:
         """The prompt, with less of `ask.cut` where it is too long."""
