@@ -16,9 +16,10 @@ from interjudge.judges import guard_mass, guard_reply
 from interjudge.judges.guard_base import TOP
 from interjudge.judges.guard_format import Format
 from interjudge.judges.guard_reply import Found, read_reply
-from interjudge.judges.llm_base import Answer, Estimate, Message, Provider, Request
+from interjudge.judges.llm_base import Answer, Estimate, Message, Provider, ProviderError, Reply, Request
 
 _CHARS_A_TOKEN: Final = 4  # of English; other scripts take more tokens
+_TELLING: Final = 16  # characters of a response that no verdict begins with
 
 
 @dataclass
@@ -52,11 +53,19 @@ class GuardRemote:
         )
 
     async def ask(self, output: Mapping[str, str | None], repeat: int) -> Answer:  # noqa: ARG002  as others
+        """As `Remote.ask`; a server that goes on with the response is ``broken``."""
         lacking = self.format.lacks(output)
         if lacking is not None:
             return Answer("not_run", raw=f"the output has no {lacking}", requests=0)
         start = time.perf_counter()
-        reply = await self.provider.complete(self.request(output))
+        request = self.request(output)
+        reply = await self.provider.complete(request)
+        if _goes_on(request, reply):
+            message = (
+                "the server goes on with the response instead of judging it: it takes a last turn of the assistant's "
+                "for the beginning of its own (llama.cpp: start it with --no-prefill-assistant)"
+            )
+            raise ProviderError(message, failure="broken")
         found = read_reply(self.format, reply)
         if found.by_text and found.status == "ok":
             self._note("gives no log-probabilities: the verdict is the word that it writes, without a probability")
@@ -82,6 +91,13 @@ class GuardRemote:
         note = f"{self.name}: the server {words}"
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _goes_on(request: Request, reply: Reply) -> bool:
+    """Whether a reply is the judged response, gone on with."""
+    last = request.messages[-1] if request.messages else None
+    judged = last.text.strip() if last is not None and last.role == "assistant" else ""
+    return len(judged) >= _TELLING and reply.text.lstrip().startswith(judged)
 
 
 def reader() -> dict[str, object]:

