@@ -17,7 +17,7 @@ from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges.base import Family, Judge
 from interjudge.judges.guard_base import Engine
 from interjudge.judges.guard_format import Format
-from interjudge.judges.guard_load import Wanted, built_in, guard_of, load_guard, models
+from interjudge.judges.guard_load import Wanted, guard_of, load_guard, models
 from interjudge.judges.guard_local import evaluate_local
 from interjudge.judges.guard_remote import GuardRemote, reader
 from interjudge.judges.llm_base import Provider
@@ -144,15 +144,10 @@ def _engine(model: str, options: Given) -> Engine:
     return LocalEngine(model, **how)
 
 
-def _ready() -> tuple[str, ...]:
-    """The guards that need no text of the user's."""
-    return tuple(name for guard in built_in().values() if guard.ready() for name in guard.part.models)
-
-
+# Without `names`: to make one asks the hub which commit it is, and a list of thirty would take a minute.
 FAMILY: Final = Family(
     summary="A guard model (safety classifier), on this machine or behind a server. Options: risk, answer, turn, "
     "criteria, think, threshold, prompt, format, base_url, model, device and others.",
     make=_make,
-    names=(),
     usage="guard/NAME_OR_MODEL_ID[?OPTIONS]",
 )

@@ -160,8 +160,9 @@ _EXPECTED: Final = {
 
 
 def _in_words(error: ValidationError, path: str) -> InputError:
-    """The first thing that is wrong, with the field it is in."""
-    first = error.errors(include_url=False)[0]
+    """The first thing that is wrong, with the field it is in; a field that is not known before one that is missing."""
+    several = error.errors(include_url=False)
+    first = next((one for one in several if one["type"] == "extra_forbidden"), several[0])
     place = first["loc"]
     field = ".".join(str(part + 1) if isinstance(part, int) else part for part in place)
     last = str(place[-1]) if place else ""

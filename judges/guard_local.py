@@ -64,9 +64,10 @@ def _replies(engine: Engine, asks: Sequence[Ask]) -> list[Local]:
 
 def _answer(format: Format, found: Found, first: Local, second: Local | None) -> Mapping[str, Any]:
     """The verdict of the first reply, with the categories of the one that goes on from it."""
-    problem = first.problem or (second.problem if second is not None else "")
-    if problem:
-        return {"status": "error", "raw": problem}
+    if first.problem:
+        return {"status": "error", "raw": first.problem}
+    if second is not None and second.problem:
+        found, second = replace(found, said=(*found.said, f"no categories: {second.problem}")), None
     if second is not None:
         listed = read_reply(format, replace(second.reply, tokens=None))
         found = replace(found, categories=listed.categories)
