@@ -7,13 +7,20 @@ from pathlib import Path
 import polars as pl
 
 from interjudge.datasets.columns import OUTPUT_KINDS, Table, missing_column, refuse_null
+from interjudge.datasets.foreign import Tell, part_of, read_found
 from interjudge.datasets.ids import fill_item_id
 from interjudge.datasets.read import read_table
 from interjudge.datasets.schema import OUTPUT_REQUIRED
+from interjudge.datasets.source import open_source
 
 
-def read_outputs(path: str | Path, *, limit: int | None = None) -> pl.DataFrame:
+def read_outputs(
+    path: str | Path, *, limit: int | None = None, format: str | None = None, tell: Tell | None = None
+) -> pl.DataFrame:
     """The output set in a JSON Lines, JSON, CSV, TSV or Parquet file (``-``: standard input), row for row.
+
+    A file of another tool (see `foreign.formats`) is recognised by its content and gives its outputs; `format`
+    names it where that goes wrong (``interjudge``: it is a table of ours), and `tell` is told what was understood.
 
     The columns of `schema.OUTPUT_COLUMNS` that are there come in its types, all others as they are. Where
     `item_id` is absent it is the hash of benchmark, model, prompt, response and repeat (`ids.content_hash`);
@@ -22,8 +29,8 @@ def read_outputs(path: str | Path, *, limit: int | None = None) -> pl.DataFrame:
 
     Raises
     ------
-    InputError : the file cannot be read; `prompt` or `response` is missing or null somewhere (an empty
-        response is fine); an `item_id` is null, or the same in two rows.
+    InputError : the file cannot be read, or holds no outputs; `prompt` or `response` is missing or null somewhere
+        (an empty response is fine); an `item_id` is null, or the same in two rows.
     """
 
     def choose(names: list[str]) -> list[str]:
@@ -32,7 +39,12 @@ def read_outputs(path: str | Path, *, limit: int | None = None) -> pl.DataFrame:
                 raise missing_column(str(path), name, names, "one row an output, with its prompt and response")
         return names
 
-    table = read_table(path, OUTPUT_KINDS, choose, limit)
+    source = open_source(path)
+    found = read_found(source, format)
+    if found is not None:
+        outputs = part_of(found, "outputs", tell)
+        return outputs if limit is None else outputs.head(limit)
+    table = read_table(source, OUTPUT_KINDS, choose, limit)
     refuse_null(table, OUTPUT_REQUIRED)
     return with_item_id(table)
 

@@ -33,6 +33,8 @@ def read_table(
         raise InputError(
             "is an SQLite file; a verdict store is read only where verdicts are expected", file=source.name
         )
+    if source.format == "eval":
+        raise InputError("is an Inspect AI log, and no table", file=source.name)
     if source.format == "parquet":
         table = _read_parquet(source, choose, limit)
     elif source.format == "csv":

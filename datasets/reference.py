@@ -8,16 +8,20 @@ from typing import Final
 import polars as pl
 
 from interjudge.datasets.columns import OUTPUT_KINDS, Table, missing_column, refuse_null
+from interjudge.datasets.foreign import Tell, part_of, read_found
 from interjudge.datasets.ids import ID_EXPECTED, ITEM_IDENTITY
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
 from interjudge.datasets.schema import KIND_ALIASES, OUTPUT_REQUIRED
+from interjudge.datasets.source import open_source
 from interjudge.errors import InputError
 
 CRITERION: Final = "criterion"
 
 
-def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFrame:
+def read_reference(
+    path: str | Path, *, column: str | None = None, format: str | None = None, tell: Tell | None = None
+) -> pl.DataFrame:
     """`item_id` and `gold` (String, one row an item) from a file with `item_id` and `gold`, or `column`.
 
     A file with `item_id` and `label`, and neither `gold` nor `judge`, is read as well; and so are verdicts of humans
@@ -25,7 +29,8 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
     that label, the others have none. Where the file has a `criterion` (the construct that a label belongs to), it comes
     as a third column, and an item may have a row for each. Items without a label are left out. A file of outputs
     without `item_id` and `criterion` is read too: its ids are then those that `read_outputs` gives. Labels become text
-    as in `columns.to_text`.
+    as in `columns.to_text`. A file of another tool gives the reference labels that it holds, or `column` of its
+    outputs; `format` and `tell` are as for `read_outputs`.
 
     Raises
     ------
@@ -34,6 +39,12 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
     """
     if column in OUTPUT_KINDS:
         raise InputError("is no column of reference labels", file=path, column=column)
+    source = open_source(path)
+    found = read_found(source, format)
+    if found is not None:
+        if column is not None and found.outputs is not None and column in found.outputs.columns:
+            return gold_of_column(part_of(found, "outputs", tell), column)
+        return part_of(found, "reference", tell)
     gold = column or "gold"
 
     judged = False
@@ -58,7 +69,7 @@ def read_reference(path: str | Path, *, column: str | None = None) -> pl.DataFra
         return [*(c for c in ITEM_IDENTITY if c in names and c != gold), gold]
 
     kinds = OUTPUT_KINDS | {CRITERION: "tag", "gold": "label", "label": "label"} | ({column: "label"} if column else {})
-    table = read_table(path, kinds, choose)
+    table = read_table(source, kinds, choose)
     if judged:
         return _agreed(table)
     frame = _one_a_criterion(table) if CRITERION in table.frame.columns and gold != CRITERION else with_item_id(table)

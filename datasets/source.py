@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import gzip
 import os
+import re
 import stat
 import sys
 import zlib
@@ -19,7 +20,7 @@ import polars as pl
 
 from interjudge.errors import InputError, did_you_mean
 
-Format = Literal["jsonl", "json", "csv", "parquet", "sqlite"]
+Format = Literal["jsonl", "json", "csv", "parquet", "sqlite", "eval"]
 Compression = Literal["gzip", "zstd"] | None
 
 # What polars raises on bad input; its own panics are no subclass of its errors.
@@ -36,6 +37,8 @@ SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _ARCHIVES: Final = {
     b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x04\x22\x4d\x18": "lz4", b"7z\xbc\xaf": "7z",
 }  # fmt: skip
+# what a zip archive of an Inspect log begins with, after the fixed part of its first entry's header
+_EVAL: Final = rb"(?:_journal/|header\.json|samples/|summaries\.json)"
 _PEEK: Final = 1 << 16
 _CHUNK: Final = 1 << 24
 _SEPARATORS: Final = ",\t;"
@@ -148,6 +151,8 @@ def _recognise(name: str, data: Path | bytes, start: bytes, compression: Compres
         return Source(name, data, "sqlite", compression)
     if start.startswith(b"PAR1") or expected == "parquet":
         return _parquet(name, data, start, compression)
+    if start.startswith(b"PK\x03\x04") and re.match(_EVAL, start[30:60]):
+        return Source(name, data, "eval", compression)
     for magic, what in _ARCHIVES.items():
         if start.startswith(magic):
             raise InputError("cannot be read", file=name, found=f"a {what} archive", expected=FORMATS)
@@ -194,6 +199,34 @@ def decompressed(source: Source) -> bytes:
 def lines(source: Source) -> Iterator[str]:
     """The physical lines in order, without their ends."""
     yield from pl.read_lines(source.data)["line"]
+
+
+def head(source: Source, size: int) -> bytes:
+    """The first `size` bytes after decompression (of zstd: of whole lines; the end of the last may be missing).
+
+    Raises
+    ------
+    InputError : they cannot be read or decompressed.
+    """
+    try:
+        if source.compression == "zstd":
+            return "\n".join(pl.read_lines(source.data, n_rows=20 if size <= _PEEK else None)["line"]).encode()[:size]
+        raw: IO[bytes] = BytesIO(source.data) if isinstance(source.data, bytes) else source.data.open("rb")
+        with raw:
+            return gzip.GzipFile(fileobj=raw).read(size) if source.compression == "gzip" else raw.read(size)
+    except (*READ_ERRORS, EOFError, zlib.error) as error:
+        if "utf8" in str(error):
+            raise InputError("is not UTF-8 text after decompression", file=source.name) from error
+        raise damaged(source.name, source.compression, error) from error
+
+
+def document_lines(source: Source) -> Iterator[str]:
+    """The physical lines, split at line feeds alone; raises `InputError` where they are not UTF-8 or damaged."""
+    refuse_bad_bytes(source)
+    first = True
+    for line in lines(source):
+        yield line.removeprefix("\ufeff") if first else line
+        first = False
 
 
 def refuse_bad_bytes(source: Source) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from interjudge.datasets.columns import VERDICT_KINDS, Table, missing_column, refuse_null
 from interjudge.datasets.complete import complete, in_order, item_columns, known_kind
+from interjudge.datasets.foreign import Found, Tell, part_of, read_found
 from interjudge.datasets.ids import ID_EXPECTED, ITEM_IDENTITY, content_hash
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
@@ -31,6 +32,7 @@ class _Part:
     frame: pl.DataFrame
     file: str
     place: Callable[[int], int | str]
+    foreign: bool = False
 
 
 def read_verdicts(
@@ -40,12 +42,16 @@ def read_verdicts(
     construct: str | None = None,
     kind: str | None = None,
     columns: Sequence[str] | None = None,
+    format: str | None = None,
+    tell: Tell | None = None,
 ) -> pl.DataFrame:
     """The verdicts of one or more files, one below the other.
 
     Long form has a row a verdict. Wide form has a row an item and a column a judge, named in
     `judge_columns`; a file with a `judge` column and none of these is long all the same. A verdict store
-    (SQLite) is read too.
+    (SQLite) is read too, and files of other tools (see `foreign.formats`), recognised by their content unless
+    `format` says what they are or `judge_columns` are named; `tell` is told what was understood of each. Of these, a
+    verdict that stands in several files alike counts once.
 
     Returns the columns of `schema.VERDICT_CORE`, whichever other verdict columns there are, and all other
     columns (prompt, model, category, ...) as they are; with `columns`, no others but these. What a file does
@@ -62,9 +68,11 @@ def read_verdicts(
     if not files:
         raise InputError("no file of verdicts was given")
     kind = known_kind(kind)
-    reader = _Reader(tuple(judge_columns), construct or NO_CONSTRUCT, kind or "imported", columns)
+    reader = _Reader(tuple(judge_columns), construct or NO_CONSTRUCT, kind or "imported", columns, format, tell)
     parts = [reader.read(path) for path in files]
     reader.refuse_unseen(files)
+    if len(parts) > 1:
+        parts = _without_copies(parts)
     frame = parts[0].frame if len(parts) == 1 else _stack(parts)
     _refuse_twins(frame, parts)
     return frame
@@ -73,11 +81,16 @@ def read_verdicts(
 class _Reader:
     """Reads files of verdicts under one set of options."""
 
-    def __init__(self, judges: tuple[str, ...], construct: str, kind: str, columns: Sequence[str] | None) -> None:
+    def __init__(
+        self, judges: tuple[str, ...], construct: str, kind: str, columns: Sequence[str] | None, format: str | None,
+        tell: Tell | None,
+    ) -> None:  # fmt: skip
         self.judges = judges
         self.construct = construct
         self.kind = kind
         self.columns = columns
+        self.format = format
+        self.tell = tell
         self.seen: set[str] = set()  # column names of all files
         self.used: set[str] = set()  # judge columns found so far
         reserved = [name for name in judges if name in _NO_JUDGE]
@@ -93,6 +106,9 @@ class _Reader:
         source = open_source(path)
         if source.format == "sqlite":
             return self._store(source, path)
+        found = None if self.judges and self.format is None else read_found(source, self.format)
+        if found is not None:
+            return self._foreign(found)
         wide: list[str] = []
         made = False
 
@@ -174,6 +190,12 @@ class _Reader:
         table = Table(frame, table.file, lambda i: place(i % height))
         return self._part(complete(table, self.construct, self.kind), table)
 
+    def _foreign(self, found: Found) -> _Part:
+        frame = part_of(found, "verdicts", self.tell)
+        self.seen.update(frame.columns)
+        table = Table(frame, found.file, found.place)
+        return replace(self._part(complete(table, self.construct, self.kind), table), foreign=True)
+
     def _store(self, source: Source, path: str | Path) -> _Part:
         # The one place where this layer calls a higher one: the store is the judges' own, and only reading one
         # pulls it in. It would stand better beside the readers here.
@@ -210,6 +232,31 @@ def _is_numeric(labels: pl.Series) -> bool:
     if some.is_empty() or some.head(100).cast(pl.Float64, strict=False).has_nulls():
         return False
     return bool(some.cast(pl.Float64, strict=False).is_finite().fill_null(False).all())
+
+
+def _without_copies(parts: Sequence[_Part]) -> list[_Part]:
+    """Of files of other tools, without the verdicts that an earlier one of them holds as well, and alike.
+
+    XSTest, say, gives the people's labels again beside each automatic judge's.
+    """
+    same = [*_KEY, "status", "label", "score"]
+    kept: list[_Part] = []
+    for part in parts:
+        before = [p.frame.select(same) for p in kept if p.foreign]
+        if not part.foreign or not before:
+            kept.append(part)
+            continue
+        copies = part.frame.select(same).with_row_index("row").join(
+            pl.concat(before).unique(), on=same, how="anti", nulls_equal=True, maintain_order="left"
+        )  # fmt: skip
+        rows = copies["row"].to_list()
+        if rows:
+            kept.append(_Part(part.frame[rows], part.file, _chosen_places(part.place, rows), foreign=True))
+    return kept
+
+
+def _chosen_places(place: Callable[[int], int | str], rows: Sequence[int]) -> Callable[[int], int | str]:
+    return lambda i: place(rows[i])
 
 
 def _stack(parts: Sequence[_Part]) -> pl.DataFrame:

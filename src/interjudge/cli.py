@@ -14,6 +14,7 @@ import typer
 from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
 from interjudge.cli_card import register as register_card
+from interjudge.cli_convert import register as register_convert
 from interjudge.cli_plan import register as register_plan
 from interjudge.cli_ray import Cluster, default_parts, score_with_ray
 from interjudge.cli_review import register as register_review
@@ -108,6 +109,7 @@ def score(
     judge: Annotated[
         list[str], typer.Option("--judge", "-j", metavar="JUDGE", help="See `interjudge judges`. Repeatable.")
     ],
+    from_: opt.From = None,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Verdicts as Parquet, JSONL or CSV; - is stdout (JSONL).")
     ] = None,
@@ -170,7 +172,7 @@ def score(
     if db is not None:
         check_target(db, inputs=inputs, table=False)
     with screen.working("reading the outputs", quiet=quiet):
-        table = read_outputs(outputs, limit=limit)
+        table = read_outputs(outputs, limit=limit, format=from_, tell=screen.tell_found(quiet))
     if dry_run:
         from interjudge.judges.estimate import estimate
 
@@ -214,6 +216,7 @@ def agree(
     verdicts: opt.Verdicts,
     judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
+    from_: opt.From = None,
     outputs: opt.Outputs = None,
     reference: opt.Reference = None,
     gold_column: opt.ReferenceColumn = None,
@@ -255,7 +258,8 @@ def agree(
     sampling = opt.sampling_of(replicates, seed, confidence)
     columns = (*(by or ()), *((cluster,) if cluster else ()))
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns, judge)
+        tell = screen.tell_found(quiet)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns, judge, from_, tell)
     with screen.working("measuring", quiet=quiet):
         panel = build(spec, loaded, columns=by or (), cluster=cluster)
         opt.refuse_silent(reference, panel)
@@ -282,6 +286,7 @@ def flag(
     ] = None,
     judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
+    from_: opt.From = None,
     outputs: Annotated[
         str | None, typer.Option(metavar="FILE", help="The outputs: prompt, response, model, category join the flags.")
     ] = None,
@@ -331,7 +336,8 @@ def flag(
     rule = opt.rule_of(at, budget, fdr)
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns=(), judges=judge)
+        tell = screen.tell_found(quiet)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, (), judge, from_, tell)
     with screen.working("flagging", quiet=quiet):
         panel = build(spec, loaded)
         opt.refuse_silent(reference, panel)
@@ -357,6 +363,7 @@ def report(
     outputs: opt.Outputs = None,
     judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
+    from_: opt.From = None,
     reference: opt.Reference = None,
     gold_column: opt.ReferenceColumn = None,
     by: opt.By = None,
@@ -396,7 +403,8 @@ def report(
     check_folder(out, inputs=inputs)
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
     with screen.working("reading", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, judges=judge)
+        tell = screen.tell_found(quiet)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, None, judge, from_, tell)
     with screen.working("analysing", quiet=quiet):
         made, written = make_report(
             loaded, out, questions=[spec] if spec.said else [], by=by or (), cluster=cluster,
@@ -409,6 +417,7 @@ def report(
 
 
 register_card(app)
+register_convert(app)
 register_plan(app)
 register_run(app)
 register_review(app)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interjudge.agreement.flags import Model
     from interjudge.agreement.panel import Panel
     from interjudge.agreement.sampling import Sampling
+    from interjudge.datasets.foreign import Tell
 
 _QUESTION = "What is compared"
 _SAMPLING = "Intervals"
@@ -30,6 +31,14 @@ Verdicts = Annotated[
     typer.Argument(
         metavar="VERDICTS...",
         help="Parquet, JSONL, CSV or a verdict store; several are read as one.",
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FORMAT",
+        help="Whose file it is, where its content does not say (see `interjudge convert --formats`); interjudge: ours.",
     ),
 ]
 JudgeColumns = Annotated[
@@ -278,21 +287,31 @@ def load(
     gold_column: str | None = None,
     columns: Sequence[str] | None = None,
     judges: Sequence[str] | None = None,
+    format: str | None = None,
+    tell: Tell | None = None,
 ) -> Tables:
-    """Read verdicts, outputs and reference. `columns`: the item columns that are needed, default all."""
+    """Read verdicts, outputs and reference. `columns`: the item columns that are needed, default all.
+
+    `format` is that of the verdicts, and of the others where they are the same file; `tell` is told what was
+    understood of files of other tools.
+    """
     from interjudge.agreement.analysis import Tables
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.verdicts import read_verdicts
 
-    whole = read_outputs(outputs) if outputs else None
+    def of(path: str) -> str | None:
+        return format if path in verdicts else None
+
+    whole = read_outputs(outputs, format=of(outputs), tell=tell) if outputs else None
     if columns is not None:
         columns = [name for name in columns if whole is None or name not in whole.columns]
         if reference is not None and not Path(reference).exists():
             columns = None  # it may be one of the columns
-    table = read_verdicts(verdicts, judge_columns=_all_names(judge_columns), columns=columns)
+    names = _all_names(judge_columns)
+    table = read_verdicts(verdicts, judge_columns=names, columns=columns, format=format, tell=tell)
     if judges:
-        table = _only(table, judges, reference)
-    gold = _reference(reference, gold_column, table, whole)
+        table = only_judges(table, judges, reference)
+    gold = _reference(reference, gold_column, table, whole, format=of(reference) if reference else None)
     name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
     sources = [(path, table.height if len(verdicts) == 1 else None) for path in verdicts]
     if outputs and whole is not None:
@@ -342,7 +361,7 @@ def refuse_silent(reference: str | None, panel: Panel) -> None:
         )
 
 
-def _only(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) -> pl.DataFrame:
+def only_judges(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) -> pl.DataFrame:
     """The verdicts of some judges, and of the one that is the reference."""
     known = verdicts["judge"].unique(maintain_order=True).to_list()
     for name in judges:
@@ -352,7 +371,11 @@ def _only(verdicts: pl.DataFrame, judges: Sequence[str], reference: str | None) 
 
 
 def _reference(
-    reference: str | None, column: str | None, verdicts: pl.DataFrame, outputs: pl.DataFrame | None
+    reference: str | None,
+    column: str | None,
+    verdicts: pl.DataFrame,
+    outputs: pl.DataFrame | None,
+    format: str | None = None,
 ) -> str | pl.DataFrame | None:
     """A judge of the table by that name, else a column of the verdicts or of the outputs, else a file."""
     from interjudge.datasets.reference import gold_of_column, read_reference
@@ -364,7 +387,7 @@ def _reference(
             return gold_of_column(frame, reference)
     if not Path(reference).exists() and not {"/", "."} & set(reference):
         return reference  # meant as a judge: `build_panel` lists those there are
-    return read_reference(reference, column=column)
+    return read_reference(reference, column=column, format=format)
 
 
 def flag_model(text: str) -> Model:

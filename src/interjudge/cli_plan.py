@@ -31,6 +31,7 @@ def plan(
     verdicts: opt.Verdicts,
     judge: opt.Judges = None,
     judge_columns: opt.JudgeColumns = None,
+    from_: opt.From = None,
     outputs: opt.Outputs = None,
     reference: opt.Reference = None,
     gold_column: opt.ReferenceColumn = None,
@@ -90,7 +91,8 @@ def plan(
     spec = opt.question_spec(construct, labels, positive, level, map_, threshold)
     sampling = opt.sampling_of(replicates, seed, confidence)
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, judges=judge)
+        tell = screen.tell_found(quiet)
+        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, None, judge, from_, tell)
     with screen.working("planning", quiet=quiet):
         panel = build(spec, loaded, columns=_model_column(loaded), cluster=cluster)
         opt.refuse_silent(reference, panel)

@@ -94,7 +94,7 @@ def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:
     if config.prices_file is not None:
         read_prices(config.prices_file)
     with screen.working("reading the outputs", quiet=quiet):
-        outputs = read_outputs(config.outputs_file, limit=config.outputs.limit)
+        outputs = read_outputs(config.outputs_file, limit=config.outputs.limit, tell=screen.tell_found(quiet))
     reference = _reference(config, outputs)
     _check_columns(config, outputs)
     _check_names(config, judges)

@@ -14,6 +14,7 @@ from interjudge.errors import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from interjudge.datasets.foreign import Found, Tell
     from interjudge.judges.estimate import Plan
     from interjudge.judges.remote_work import Tally
 
@@ -46,6 +47,21 @@ def working(what: str, *, quiet: bool = False) -> Iterator[None]:
         return
     with screen.status(what):
         yield
+
+
+def tell_found(quiet: bool) -> Tell | None:
+    """Says on standard error what was understood of a file of another tool."""
+    if quiet:
+        return None
+
+    def tell(found: Found) -> None:
+        import typer
+
+        from interjudge.datasets.foreign import understood
+
+        typer.echo(printable(understood(found)), err=True)
+
+    return tell
 
 
 def counted(progress: Progress | None, done: dict[str, tuple[int, int]]) -> Progress:

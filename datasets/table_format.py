@@ -1,0 +1,187 @@
+"""Tables of other tools (CSV, TSV, Parquet, JSON Lines) by their description in formats.toml: no code a format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from interjudge.datasets.columns import to_text
+from interjudge.datasets.foreign import Entry, Found, from_name, scale
+from interjudge.datasets.foreign_rows import assemble, identified
+from interjudge.datasets.foreign_values import Reading, Scale
+from interjudge.datasets.ids import ITEM_IDENTITY
+from interjudge.datasets.probe import Probe
+from interjudge.datasets.read import read_table
+from interjudge.datasets.schema import NO_CONSTRUCT, STATUS
+from interjudge.errors import InputError
+
+_PARTS: Final = {"status": STATUS, "label": pl.String(), "score": pl.Float64(), "raw": pl.String()}
+
+
+def read_table_format(entry: Entry, probe: Probe) -> Found:
+    """What the table holds, by the entry's description.
+
+    Raises
+    ------
+    InputError : it cannot be read, a column is missing, a value is of the wrong type, an id stands twice.
+    """
+    table = read_table(probe.source, {})
+    missing = [name for name in entry.columns if name not in table.frame.columns]
+    if missing:
+        raise InputError("a column of this format is missing", file=table.file, column=missing[0])
+    said = entry.said
+    names = {**said.get("otherwise", {}), **from_name(said.get("file"), table.file)}
+    theirs = pl.DataFrame([to_text(table, _flat(table.frame[name]), "label") for name in table.frame.columns])
+    raw = pl.DataFrame([_flat(table.frame[name]).cast(pl.String) for name in table.frame.columns])
+    if "long" in said:
+        return _long(entry, theirs, table.place)
+    judges = _judge_columns(said.get("judges", {}), theirs.columns)
+    if said.get("judges") and not judges:
+        raise InputError(
+            "no column of a judge is there", file=table.file, expected=f"a column like {next(iter(said['judges']))!r}"
+        )
+    items = _items(said, theirs, raw, names, set(judges), table.file, table.place)
+    parts = [_judge(said, theirs, items, column, match, spec, names) for column, (match, spec) in judges.items()]
+    height = items.height
+    verdicts = pl.concat(parts) if parts else None
+    gold = _gold(said, theirs, items)
+    return assemble(items, verdicts, gold, lambda i: table.place(i % height))
+
+
+def _flat(series: pl.Series) -> pl.Series:
+    """Text; lists and objects, which a table of another tool may hold in columns of its own, as JSON."""
+    if isinstance(series.dtype, pl.Struct):
+        return series.struct.json_encode()
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+        return pl.Series(series.name, [None if v is None else str(v) for v in series.to_list()], pl.String)
+    return series.cast(pl.String) if series.dtype.is_temporal() else series
+
+
+def _judge_columns(
+    patterns: Mapping[str, Mapping[str, str]], columns: list[str]
+) -> dict[str, tuple[re.Match[str], Mapping[str, str]]]:
+    """The judges' columns in the file's order, each with its match and description."""
+    found = {}
+    for column in columns:
+        for pattern, spec in patterns.items():
+            match = re.fullmatch(pattern, column)
+            if match and column not in found:
+                found[column] = (match, spec)
+    return found
+
+
+def _items(
+    said: Mapping[str, Any], theirs: pl.DataFrame, raw: pl.DataFrame, names: Mapping[str, str], judges: set[str],
+    file: str, place: Any,
+) -> pl.DataFrame:  # fmt: skip
+    take: dict[str, str] = {ours: column for ours, column in said.get("take", {}).items() if column in theirs.columns}
+    made: list[pl.Series] = []
+    for ours, column in take.items():
+        series = raw[column].alias(ours)
+        values = said.get("values", {}).get(ours)
+        made.append(series.replace(values) if values else series)
+    constants = [
+        pl.lit(_filled(text, names, {}), pl.String).alias(ours)
+        for ours, text in said.get("set", {}).items()
+        if _known(text, names) and ours not in take
+    ]
+    used = {*take.values(), *judges, said.get("item"), said.get("gold", {}).get("column")}
+    there = {series.name for series in made} | set(said.get("set", {})) | {"item_id", "repeat"}
+    kept = [raw[name] for name in raw.columns if name not in used and name not in there]
+    own = raw[said["item"]] if "item" in said else pl.Series([None] * raw.height, dtype=pl.String)
+    if "item" in said and own.is_null().any():
+        at = own.is_null().arg_max() or 0
+        raise InputError("no id here", file=file, row=place(at), column=said["item"], found="null", expected="an id")
+    items = pl.DataFrame([own.alias("item_id"), *made, *kept]).with_columns(constants)
+    identity = said.get("identity", ITEM_IDENTITY)
+    return identified(items, identity, file, _Places(place, raw.height))
+
+
+class _Places(Sequence[int | str]):
+    """A sequence of places that is only asked where something is wrong."""
+
+    def __init__(self, place: Any, length: int) -> None:
+        self._place = place
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._place(row)
+
+
+def _known(text: str, names: Mapping[str, str]) -> bool:
+    return all(name in names for name in re.findall(r"\{([a-z_]+)\}", text))
+
+
+def _filled(text: str, names: Mapping[str, str], match: Mapping[str, str]) -> str:
+    return re.sub(r"\{([a-z_0-9]+)\}", lambda m: {**names, **match}.get(m[1], m[0]), text)
+
+
+def _judge(
+    said: Mapping[str, Any], theirs: pl.DataFrame, items: pl.DataFrame, column: str, match: re.Match[str],
+    spec: Mapping[str, str], names: Mapping[str, str],
+) -> pl.DataFrame:  # fmt: skip
+    groups = {str(i): text or "" for i, text in enumerate(match.groups(), 1)}
+    judge = pl.lit(_filled(spec["judge"], names, groups), pl.String)
+    sources = [name for name in said.get("judge_from", ()) if name in theirs.columns]
+    if "judge_from" in said:
+        named = pl.concat_str(sources, separator="/", ignore_nulls=True) if sources else pl.lit("judge")
+        text = theirs.select(named.replace("", "judge").alias("judge")).to_series()
+        judge = pl.lit(spec["judge"].replace("{judge}", "") or "", pl.String)
+        judge = pl.concat_str(pl.lit(text), judge)
+    repeat = int(_filled(spec["repeat"], names, groups)) - 1 if "repeat" in spec else 0
+    return items.select(
+        "item_id",
+        judge=judge,
+        repeat=pl.lit(max(repeat, 0), pl.Int64),
+        judge_kind=pl.lit(spec["kind"]),
+        construct=pl.lit(_filled(spec.get("construct", NO_CONSTRUCT), names, groups)),
+    ).hstack(readings(theirs[column], scale(spec["scale"])))
+
+
+def readings(values: pl.Series, meaning: Scale) -> pl.DataFrame:
+    """status, label, score and raw of each value; every distinct value is read once."""
+    distinct = values.unique(maintain_order=True)
+    read = [meaning.read(value) for value in distinct.to_list()]
+    table = pl.DataFrame([distinct.alias("value"), *_columns(read)])
+    joined = (
+        values.alias("value").to_frame().join(table, on="value", how="left", nulls_equal=True, maintain_order="left")
+    )
+    return joined.drop("value")
+
+
+def _columns(read: list[Reading]) -> list[pl.Series]:
+    return [pl.Series(name, [getattr(one, name) for one in read], dtype) for name, dtype in _PARTS.items()]
+
+
+def _gold(said: Mapping[str, Any], theirs: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame | None:
+    gold = said.get("gold")
+    if gold is None:
+        return None
+    labels = readings(theirs[gold["column"]], scale(gold["scale"]))["label"]
+    return items.select("item_id", gold=pl.lit(labels), criterion=pl.lit(gold.get("construct"), pl.String)).drop_nulls(
+        "gold"
+    )
+
+
+def _long(entry: Entry, theirs: pl.DataFrame, place: Any) -> Found:
+    """One row a verdict: item, judge and label."""
+    said = entry.said["long"]
+    for column in (entry.said["item"], said["judge"]):
+        if theirs[column].null_count():
+            at = theirs[column].is_null().arg_max() or 0
+            raise InputError("no name here", row=place(at), column=column, found="null", expected="a name or number")
+    verdicts = theirs.select(
+        item_id=entry.said["item"],
+        judge=said["judge"],
+        repeat=pl.int_range(pl.len()).over(entry.said["item"], said["judge"]),
+        judge_kind=pl.lit(said["kind"]),
+        construct=pl.lit(said.get("construct", NO_CONSTRUCT)),
+    ).hstack(readings(theirs[said["label"]], scale(said["scale"])))
+    items = verdicts.select("item_id").unique(maintain_order=True)
+    return assemble(items, verdicts, None, place)
