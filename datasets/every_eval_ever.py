@@ -39,12 +39,14 @@ def read(probe: Probe) -> Found:
         if not set(row) >= INSTANCE_KEYS:
             raise rows.error("not the result of a sample", where, expected=f"{', '.join(sorted(INSTANCE_KEYS))}")
         prompt, response = _exchange(rows, where, row)
-        key = (plain(row["model_id"]), plain(row["evaluation_name"]), plain(row["sample_id"]), prompt, response)
+        about = row.get("metadata")
+        epoch = plain(about.get("epoch")) if isinstance(about, dict) else None
+        key = (plain(row["model_id"]), plain(row["evaluation_name"]), plain(row["sample_id"]), epoch, prompt, response)
         judge = _judge(row)
         if key not in items:
             items[key] = rows.item(
                 where, prompt=prompt, response=response, model=row["model_id"], benchmark=row["evaluation_name"],
-                sample_id=row["sample_id"], item_id=" ".join(map(str, key[:3])) if None in (prompt, response) else None,
+                sample_id=row["sample_id"], item_id=" ".join(map(str, key[:4])) if None in (prompt, response) else None,
             )  # fmt: skip
         rows.verdict(
             items[key], Asked(rows.name(where, "evaluation_name", judge), construct="correctness"), _reading(row)

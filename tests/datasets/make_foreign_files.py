@@ -123,10 +123,14 @@ def label_studio() -> None:
         result = []
         if choice:
             value = {"choices": [choice]}
-            result.append({"from_name": "safety", "to_name": "r", "type": "choices", "value": value, "id": f"c{number}"})
+            result.append(
+                {"from_name": "safety", "to_name": "r", "type": "choices", "value": value, "id": f"c{number}"}
+            )
         if stars:
             value_ = {"rating": stars}
-            result.append({"from_name": "quality", "to_name": "r", "type": "rating", "value": value_, "id": f"r{number}"})
+            result.append(
+                {"from_name": "quality", "to_name": "r", "type": "rating", "value": value_, "id": f"r{number}"}
+            )
         who_ = {"id": ord(who), "email": f"{who}@example.org", "first_name": "", "last_name": ""}
         said = {"completed_by": who_, "result": result, "was_cancelled": choice is None, "ground_truth": False}
         when = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "lead_time": 2.5}
@@ -134,7 +138,10 @@ def label_studio() -> None:
 
     tasks = []
     for number, (_, question, _, category, (answer, _)) in enumerate(SAMPLES, 1):
-        votes = [annotation(10 * number, "a", "safe", 5), annotation(10 * number + 1, "b", ("safe", "unsafe")[number % 2], None)]
+        votes = [
+            annotation(10 * number, "a", "safe", 5),
+            annotation(10 * number + 1, "b", ("safe", "unsafe")[number % 2], None),
+        ]
         votes.append(annotation(10 * number + 2, "c", None if number == 3 else "safe", None, ground_truth=number == 2))
         value = {"choices": ["unsafe"]}
         guess = {"from_name": "safety", "to_name": "r", "type": "choices", "value": value}
@@ -185,7 +192,7 @@ def every_eval_ever() -> None:
 
     outputs = []
     for *_, texts in SAMPLES:
-        output = ModelOutput.from_content("mockllm/model", texts[0])
+        output = ModelOutput.from_content("demo/small", texts[0])
         output.usage = ModelUsage(input_tokens=5, output_tokens=5, total_tokens=10)
         outputs.append(output)
     dataset = [Sample(id=str(i), input=q, target=t) for i, q, t, _, _ in SAMPLES]
@@ -193,8 +200,9 @@ def every_eval_ever() -> None:
         folder = Path(name)
         task = Task(dataset=dataset, scorer=[includes()], name="small_talk")
         model = get_model("mockllm/demo/small", custom_outputs=outputs, memoize=False)
-        run(task, model=model, log_dir=str(folder / "logs"), display="none", max_samples=1)
-        (log,) = (folder / "logs").glob("*.eval")
+        run(task, model=model, log_format="json", log_dir=str(folder / "logs"), display="none", max_samples=1)
+        (log,) = (folder / "logs").glob("*.json")
+        log.write_text(log.read_text().replace("mockllm/demo/small", "vllm/demo/small"))  # a provider it knows
         subprocess.run(
             [
                 sys.executable, "-m", "every_eval_ever", "convert", "inspect", "--log_path", str(log), "--output_dir",
