@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from interjudge.errors import InputError
 from interjudge.judges.llm_base import Finish, Provider, Reply, Request
-from interjudge.judges.provider_client import Address, Connection, address, fits, number
+from interjudge.judges.provider_client import Address, Connection, address, fits, number, post
 from interjudge.judges.provider_errors import malformed, status_error
 
 DEFAULT_URL: Final = "https://api.anthropic.com"
@@ -86,7 +86,8 @@ class AnthropicProvider:
         return tuple(sorted(self._connection.refused))
 
     async def complete(self, request: Request) -> Reply:
-        return self.read(await self._connection.send_adapted(_ask, partial(self._body, request), PARAMETERS), request)
+        write = partial(self._body, request)
+        return self.read(await self._connection.send_adapted(_ask, write, PARAMETERS), request)
 
     def body(self, request: Request, refused: frozenset[str] = frozenset()) -> dict[str, Any]:
         """The JSON that asks it, without the parameters in `refused`."""
@@ -143,10 +144,7 @@ def _written(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _ask(client: Any, body: dict[str, Any]) -> Any:
-    written = _written(body)
-    # The SDK has no parameter for a temperature any more; models that still take one do.
-    more = {name: written.pop(name) for name in ("temperature",) if name in written}
-    return await client.messages.with_raw_response.create(**written, extra_body=more or None)
+    return await post(client, _written(body), path="/v1/messages")
 
 
 def read_message(body: Mapping[str, Any], host: str) -> Reply:

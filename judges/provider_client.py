@@ -101,16 +101,17 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, call: Callable[[Any], Awaitable[Any]]) -> Mapping[str, Any]:
-        """The JSON object that the server answers to `call(client)`, a raw request of the SDK.
+        """The JSON object that the server answers to `call(client)`: a raw request of the SDK, or `post`.
 
         Raises
         ------
         ProviderError : no reply, or one that is no JSON object.
         """
         try:
+            client = self._opened()  # the first time a second of its own, which is not the server's
             async with asyncio.timeout(self.timeout):
-                response = (await call(self._opened())).http_response
-            return _object(response.content, self.address.host)
+                response = await call(client)
+            return _object(getattr(response, "http_response", response).content, self.address.host)
         # Whatever a client may raise: its message is cleaned before anybody sees it.
         except Exception as error:  # noqa: BLE001
             failed = provider_error(error, host=self.address.host, key=self.key_if_set())
@@ -158,6 +159,17 @@ class Connection:
         """The key, to clean messages of it."""
         name = self.address.key_env
         return os.environ.get(name, "").strip() or None if name else None
+
+
+async def post(client: Any, body: dict[str, Any], *, path: str) -> Any:
+    """A request through the SDK's own door for any path, which sends the body as it is.
+
+    The methods of its resources first look through the whole body for names to translate, the schema included: a
+    fifth of the time that a request takes, and there are none.
+    """
+    import httpx2  # noqa: PLC0415  with the SDK, half a second
+
+    return await client.post(path, body=body, cast_to=httpx2.Response)
 
 
 def number(value: object) -> int | None:

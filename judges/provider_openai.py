@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from interjudge.errors import InputError, choices
 from interjudge.judges.llm_base import Provider, ProviderError, Reply, Request
 from interjudge.judges.openai_reply import read_chat, read_completion, read_response
-from interjudge.judges.provider_client import Address, Connection, address, fits
+from interjudge.judges.provider_client import Address, Connection, address, fits, post
 from interjudge.judges.provider_errors import status_error
 
 Api = Literal["chat", "responses", "completions"]
@@ -128,8 +128,9 @@ class OpenAIProvider:
         return _CALLS[self.api][0]
 
     async def complete(self, request: Request) -> Reply:
-        names, call = _CALLS[self.api]
-        return self.read(await self._connection.send_adapted(call, partial(self.body, request), names), request)
+        names, path = _CALLS[self.api]
+        answer = await self._connection.send_adapted(partial(post, path=path), partial(self.body, request), names)
+        return self.read(answer, request)
 
     def body(self, request: Request, refused: frozenset[str] = frozenset()) -> dict[str, Any]:
         """The JSON that asks it, without the parameters in `refused`."""
@@ -213,26 +214,11 @@ def _named(request: Request) -> dict[str, Any]:
     return {"name": request.name, "schema": dict(request.schema or {}), "strict": True}
 
 
-async def _ask_chat(client: Any, body: dict[str, Any]) -> Any:
-    known = {name: value for name, value in body.items() if name != "chat_template_kwargs"}
-    more = {name: value for name, value in body.items() if name == "chat_template_kwargs"}
-    return await client.chat.completions.with_raw_response.create(**known, extra_body=more or None)
-
-
-async def _ask_responses(client: Any, body: dict[str, Any]) -> Any:
-    known = {name: value for name, value in body.items() if name != "response_format"}
-    more = {name: value for name, value in body.items() if name == "response_format"}
-    return await client.responses.with_raw_response.create(**known, extra_body=more or None)
-
-
-async def _ask_completions(client: Any, body: dict[str, Any]) -> Any:
-    return await client.completions.with_raw_response.create(**body)
-
-
-_CALLS: Final[dict[str, tuple[Mapping[str, tuple[str, ...]], Any]]] = {
-    "chat": (_CHAT, _ask_chat),
-    "responses": (_RESPONSES, _ask_responses),
-    "completions": (_COMPLETIONS, _ask_completions),
+# API -> the parameters that a server may object to, and where its requests go.
+_CALLS: Final[dict[str, tuple[Mapping[str, tuple[str, ...]], str]]] = {
+    "chat": (_CHAT, "/chat/completions"),
+    "responses": (_RESPONSES, "/responses"),
+    "completions": (_COMPLETIONS, "/completions"),
 }
 
 

@@ -72,7 +72,7 @@ def test_no_fault_brings_the_key_into_store_report_or_log(
     faults = [fault for fault in (*FAULTS, *REPEATED) if fault not in STOPS]
     told: list[str] = []
     with FakeLLM(plan=lambda asked: dict(enumerate(faults)).get(number_in(asked)), keys={KEY}) as server:
-        judge = get_judge(f"{APIS[api](server)}&key_env={VARIABLE}&timeout=0.5")
+        judge = get_judge(f"{APIS[api](server)}&key_env={VARIABLE}&timeout=3")
         table = score(
             outputs_of(len(faults) + 2), judge, store=tmp_path / "v.db", tell=told.append,
             limits=Limits(tries=2, base_s=0.001, longest_s=0.002),
@@ -124,7 +124,7 @@ def test_a_whole_run_with_the_loudest_logs_leaves_the_key_nowhere(tmp_path: Path
     faults = {1: "500", 2: f"500:Bearer {KEY}", 3: "429:0", 4: "drop", 5: "malformed", 6: "hang", 7: f"400:{KEY}"}
     env = {VARIABLE: KEY, "INTERJUDGE_DEBUG": "1", "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "COLUMNS": "200"}
     with FakeLLM(plan=faults, keys={KEY}) as server, FakeLLM(keys={"another"}) as closed:
-        judges = [f"{make(server)}&key_env={VARIABLE}&timeout=1" for make in APIS.values()]
+        judges = [f"{make(server)}&key_env={VARIABLE}&timeout=3" for make in APIS.values()]
         judges.append(f"openai/m@refusal3?base_url={closed.v1}&name=closed&key_env={VARIABLE}")
         listed = ", ".join(f'"{judge}"' for judge in judges)
         (tmp_path / "run.toml").write_text(

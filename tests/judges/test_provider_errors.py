@@ -126,7 +126,7 @@ def test_the_key_stands_nowhere(
     texts = []
     for fault in ("401:no, not sk-canary-7f3a9b2c4d5e6f708192", *FAULTS):
         with FakeLLM(plan=lambda _, f=fault: f, keys={"another"} if wrong_key else ()) as server:
-            provider = maker(server, timeout=0.5)
+            provider = maker(server, timeout=0.5 if fault in {"hang", "slow"} else 30.0)
             found = outcome(lambda p=provider: ask(p))
             texts.append(repr(found))
             if isinstance(found, ProviderError):
@@ -135,7 +135,7 @@ def test_the_key_stands_nowhere(
                 told = traceback.TracebackException.from_exception(found, capture_locals=True)
                 texts += [str(found), repr(vars(found)), *told.format()]
             texts += [repr(provider), str(provider), str(provider.identity), provider.limits]
-            assert any(CANARY in str(asked.headers) for asked in server.last)
+            assert fault in {"hang", "slow"} or any(CANARY in str(asked.headers) for asked in server.last)
     texts.append(caplog.text)
     assert "httpcore2" in caplog.text
     assert not [text for text in texts if "canary-7f3a" in text]
