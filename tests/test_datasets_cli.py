@@ -124,9 +124,9 @@ def test_bad_words_are_said_in_one_line(folder: Path) -> None:
     ("name", "judges", "items"),
     [
         ("xstest-mistralinstruct", 4, 450),
-        ("jailbreakbench", 2, 300),
+        ("jailbreakbench", 2, 246),  # 64 + 82 + 100 of 300 attempts have an answer
         ("purseclab", 3, 300),
-        ("alttest-lgbteen", 10, 803),
+        ("alttest-lgbteen", 10, 880),
         ("crowd-dog", 109, 807),
         ("pyrit-violence", 4, 187),
     ],
