@@ -64,7 +64,7 @@ def section_lines(report: Report, subject: Subject, level: int = 2) -> Iterator[
     """The section, line by line, without its markers. `level`: of its heading."""
     yield f"{'#' * level} {HEADING}"
     yield ""
-    yield f"{_judged(report)} {_by(report)}"
+    yield f"{_judged(report, subject.model)} {_by(report)}"
     yield ""
     for question in report.questions:
         yield f"- {_line(gist(question))}"
@@ -86,12 +86,17 @@ def _line(text: str) -> str:
     return markdown_cell(text)
 
 
-def _judged(report: Report) -> str:
+def _judged(report: Report, model: str | None) -> str:
     outputs = max((q.agreement.n_items for q in report.questions), default=0)
     models = models_of(report)
     of = f" of {count(len(models), 'model')}" if len(models) > 1 else f" of {quote(models[0])}" if models else ""
     asked = list(dict.fromkeys(q.agreement.question.name for q in report.questions))
-    return _line(f"{count(outputs, 'output')}{of} judged for {names(asked, 4)}.")
+    own = [row.best.n_items for q in report.questions for row in rate_rows(q, model) if row.best] if model else []
+    if own and len(models) > 1:
+        whole = f"{count(max(own), 'output')} of {quote(model or '')} ({outputs:,}{of} in all)"
+    else:
+        whole = f"{count(outputs, 'output')}{of}"
+    return _line(f"{whole} judged for {names(asked, 4)}.")
 
 
 def _by(report: Report) -> str:

@@ -50,7 +50,8 @@ def compare_files(
 
 
 def _print(found: Compared, full: bool) -> None:
-    from interjudge.reports.compare import heading, method_note, opening, sentences, tables
+    from interjudge.reports.compare import heading, method_note, opening, sentences
+    from interjudge.reports.compare_tables import tables
     from interjudge.reports.terminal import ROWS, print_bullets, print_heading, print_table
 
     console = screen.console()
