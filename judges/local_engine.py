@@ -7,6 +7,7 @@ for how a prompt becomes token ids and what is cut, `local_passes` for batches, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Final
 from weakref import ref
 
@@ -84,6 +85,12 @@ class LocalEngine:
     def __getstate__(self) -> dict[str, Any]:
         """Without the model: another process loads its own."""
         return {**self.__dict__, "_made": None}
+
+    def varied(self, *, batch_tokens: int | None = None, prefix: bool = True) -> LocalEngine:
+        """The same model, asked in batches of another size, with or without what they share computed once."""
+        other = copy(self)
+        other._batch_tokens, other._prefix, other._made = batch_tokens, prefix, None
+        return other
 
     @property
     def identity(self) -> Mapping[str, object]:

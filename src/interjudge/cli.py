@@ -16,6 +16,7 @@ from interjudge import cli_screen as screen
 from interjudge.cli_card import register as register_card
 from interjudge.cli_convert import register as register_convert
 from interjudge.cli_datasets import register as register_datasets
+from interjudge.cli_guard import register as register_guard
 from interjudge.cli_plan import register as register_plan
 from interjudge.cli_ray import Cluster, default_parts, score_with_ray
 from interjudge.cli_review import register as register_review
@@ -420,6 +421,7 @@ def report(
 register_card(app)
 register_convert(app)
 register_datasets(app)
+register_guard(app)
 register_plan(app)
 register_run(app)
 register_review(app)
