@@ -148,3 +148,19 @@ def test_every_set_that_is_listed_becomes_tables(
     assert done.returncode == 0, done.stderr
     verdicts = pl.read_parquet(tmp_path / "set" / "verdicts.parquet")
     assert (verdicts["judge"].n_unique(), verdicts["item_id"].n_unique()) == (judges, items)
+
+
+def test_the_models_of_a_set_have_the_names_its_project_gives_them(
+    panels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their README numbers the models from 0: Llama-2-7b-chat-hf, gpt-3.5-turbo; 250 and 50 answers in the file."""
+    from interjudge.datasets.public import place_of, public_set
+
+    monkeypatch.setenv("INTERJUDGE_CACHE", str(tmp_path / "cache"))
+    one = public_set("purseclab")
+    place = place_of(one, one.files[0], tmp_path / "cache")
+    place.parent.mkdir(parents=True)
+    place.write_bytes((panels.parent / "raw" / "purseclab" / "manual_data.csv").read_bytes())
+    assert run("get", "purseclab", "--out", "set", "-q", cwd=tmp_path).returncode == 0
+    outputs = pl.read_parquet(tmp_path / "set" / "outputs.parquet")
+    assert dict(outputs["model"].value_counts().iter_rows()) == {"Llama-2-7b-chat-hf": 250, "gpt-3.5-turbo": 50}
