@@ -159,7 +159,13 @@ def names_axis(field: str, domain: Sequence[str], **more: Any) -> Json:
 def figures_axis(title: str, domain: Sequence[float], *, rate: bool = False, **more: Any) -> Json:
     """The channel of a figure from left to right."""
     form = {"labelExpr": "format(100 * datum.value, '.3~g')"} if rate else {"format": ".3~g"}
-    axis = {"title": title, "tickCount": {"expr": "width > 420 ? 10 : 5"}, "grid": True, "gridOpacity": 0.35, **form}
+    axis = {
+        "title": title,
+        "tickCount": {"expr": "width > 420 ? 10 : width > 190 ? 5 : 3"},
+        "grid": True,
+        "gridOpacity": 0.35,
+        **form,
+    }
     return {
         "field": "value",
         "type": "quantitative",

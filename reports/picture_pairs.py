@@ -109,7 +109,7 @@ def _pairs_spec(
             "title": None,
             "orient": "bottom",
             "gradientLength": 140,
-            "values": [-1, -0.5, 0, 0.5, 1],
+            "values": [-1, 0, 0.5, 1],
             "format": ".1~f",
         },
     }

@@ -93,7 +93,7 @@ def _spec(values: Sequence[Json], judges: list[str], models: list[str], movers: 
             "domain": False,
             "gridOpacity": 0.5,
             "grid": True,
-            "labelLimit": 120,
+            "labelLimit": 170,
             "labelPadding": 6,
             **angle,
         },

@@ -50,7 +50,7 @@ def reliability(question: QuestionResult) -> Picture | None:
     found = a.coefficients
     if not found or len(a.judges) < 2:
         return None
-    labels = [coefficient_name(c) for c in found]
+    labels = [coefficient_name(c).removesuffix(" of the pairs") for c in found]  # on a telephone too
     values = [
         {"name": label, "kind": "raw" if c.name == "percent_agreement" else "corrected", "n": c.n, **estimate(c)}
         for label, c in zip(labels, found, strict=True)
@@ -99,7 +99,7 @@ def _bands(domain: Sequence[float], x: Json) -> list[Json]:
             "encoding": {
                 "x": {**x, "field": "low"},
                 "x2": {"field": "high"},
-                "opacity": {"field": "shade", "type": "nominal", "scale": _SHADES, "legend": None},
+                "opacity": {"field": "shade", "type": "ordinal", "scale": _SHADES, "legend": None},
             },
         },
         {
@@ -115,7 +115,11 @@ def _bands(domain: Sequence[float], x: Json) -> list[Json]:
         },
         {
             "data": {"values": limits},
-            "mark": {**text, "opacity": {"expr": "width > 430 ? 0 : 1"}},
+            "mark": {
+                **text,
+                "opacity": {"expr": "width > 430 ? 0 : 1"},
+                "align": {"expr": "datum.value < 0.7 ? 'right' : 'left'"},
+            },
             "encoding": {"x": x, "y": {"value": -5}, "text": {"field": "limit"}},
         },
     ]  # fmt: skip

@@ -153,8 +153,13 @@ def test_report_writes_its_files(folder: Path):
     pl.DataFrame(OUTPUTS).write_parquet(folder / "o.parquet")
     done = run("report", "verdicts.csv", "--outputs", "o.parquet", "-r", "gold.csv", "--out", "r", cwd=folder)
     assert done.returncode == 0, done.stderr
-    written = {"report.html", "report.json", "report.md", "flags.parquet", "items.parquet"}
-    assert {p.name for p in (folder / "r").iterdir()} == written
+    files = {"report.html", "report.json", "report.md", "flags.parquet", "items.parquet", "images"}
+    assert {p.name for p in (folder / "r").iterdir()} == files
+    images = sorted(p.name for p in (folder / "r" / "images").iterdir())
+    text = (folder / "r" / "report.md").read_text(encoding="utf-8")
+    assert images
+    assert all(f"](images/{name})" in text for name in images)
+    assert done.stdout.count(f"wrote {Path('r', 'images')}") == 1
 
 
 def test_the_same_report_twice_is_the_same_but_for_its_run(folder: Path):
