@@ -49,8 +49,13 @@ def missing(question: QuestionResult) -> Picture | None:
         title=_TITLE,
         caption=_caption(gone, len(found.missing)),
         spec=spec(values, *chart),
-        table=Table(_TITLE, columns, rows, dashes.notes(), gap),
+        table=Table(_TITLE, columns, rows, (*dashes.notes(), *_unseen(len(groups), len(columns) - 1)), gap),
     )
+
+
+def _unseen(models: int, shown: int) -> list[str]:
+    hidden = models - shown if models > 1 else 0
+    return [f"{count(hidden, 'more model')} not shown: those with the largest shares are"] if hidden > 0 else []
 
 
 _Made = tuple[

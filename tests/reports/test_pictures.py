@@ -227,6 +227,7 @@ def test_a_crowd_is_cut_with_a_word(crowd: QuestionResult) -> None:
     assert rates.table.gap[1] + len(rates.table.rows) == 60
     assert any("26 more judges not shown" in note for note in rates.table.notes)  # 14 of 40 are
     assert rates.spec["height"] <= 1_800
+    assert "20 more models not shown: those with the largest shares are" in found["missing"].table.notes
 
 
 def test_one_judge_and_one_model_make_no_comparison() -> None:
