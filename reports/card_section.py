@@ -15,6 +15,7 @@ from interjudge.reports.coverage import constructs, one_kind
 from interjudge.reports.escape import markdown_cell, shorten, visible
 from interjudge.reports.report import Report
 from interjudge.reports.sentences import gist
+from interjudge.reports.trust import may_guess, measured, ranking_measure
 from interjudge.reports.wording import count, figure, listed, names, percent, points, quote, value
 
 HEADING: Final = "How far the judges of these outputs can be trusted"
@@ -22,6 +23,7 @@ _MODELS: Final = 12
 _JUDGES: Final = 8
 _NAME: Final = 60
 _INPUTS: Final = 6
+_NUMBERS_FROM: Final = 5  # columns of the table of rates from which on they are set to the right
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def _table(rows: Sequence[tuple[str, ...]], *, several: bool, confidence: float)
     heads = ("question", "rate of", "outputs of", "lowest judge", "highest judge", corrected, "labels")
     keep = [i for i in range(len(heads)) if (i != 0 or several) and any(row[i] for row in rows)]
     yield _cells(heads[i] for i in keep)
-    yield _cells(":---" for _ in keep)
+    yield _cells("---:" if i >= _NUMBERS_FROM else ":---" for i in keep)
     for row in rows:
         yield _cells(markdown_cell(shorten(row[i], 80)) for i in keep)
 
@@ -227,7 +229,8 @@ def _unreliable(question: QuestionResult, model: str | None) -> Iterator[str]:
             f"{on}: {count(sum(n for n, _ in missing))} verdicts are missing, most of them of {quote(judge)} "
             f"({count(most)}); they count as no label."
         )
-    guessing = [j.judge for j in a.judges if j.youden_j and j.youden_j.ci_low is not None and j.youden_j.ci_low <= 0]
+    measure = ranking_measure(a.judges)
+    guessing = [j.judge for j in a.judges if measured(j, measure) and may_guess(j, measure)]
     if guessing:
         yield f"{on}: not shown to be better than guessing against the reference: {names(guessing)}."
     yield from constructs(a)
