@@ -261,6 +261,14 @@ def letters_only(texts: list[str], _: list[str], rng: random.Random) -> list[str
     return [one(t) for t in texts]
 
 
+def swapped(texts: list[str], prompts: list[str], rng: random.Random) -> list[str]:
+    """Each prompt gets the answer to another prompt, as it is: readable, and beside the point."""
+    order = list(range(len(texts)))
+    rng.shuffle(order)
+    found = dict(zip(order, order[1:] + order[:1], strict=True))  # one round trip: nobody keeps their own
+    return [texts[found[i]] if prompts[found[i]] != prompts[i] else texts[found[found[i]]] for i in range(len(texts))]
+
+
 def empty(texts: list[str], _: list[str], rng: random.Random) -> list[str]:
     return [rng.choice(("", " ", "\n\n", "...", "\u200b", "?!")) for _ in texts]
 
@@ -288,5 +296,6 @@ def damages(part: str = "") -> tuple[Damage, ...]:
         Damage("prompt echo", "the prompt, once or twice", echoed, fixed=True),
         Damage("unrelated code", "a function of Python's library, 5 to 60 lines", code(part), fixed=True),
         Damage("multiple-choice letters", "nine forms of lettered answers", letters_only, fixed=True),
+        Damage("answer to another prompt", "a coherent answer that belongs to another prompt", swapped),
         Damage("empty", "nothing, blanks or punctuation", empty, fixed=True),
     )
