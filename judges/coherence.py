@@ -19,12 +19,13 @@ import polars as pl
 from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges import coherence_measure as measure
 from interjudge.judges.base import Family, Judge
-from interjudge.judges.coherence_settings import Settings, Signal, settings
+from interjudge.judges.coherence_settings import Settings, Signal, Signals, settings
 from interjudge.judges.coherence_text import MAX_CHARS, Bools, Floats, chunks, read, tables
 from interjudge.judges.coherence_words import lexicon
+from interjudge.judges.options import split_options
 
 LABELS: Final = ("incoherent", "coherent")
-NAMES: Final = ("heuristic",)
+NAMES: Final = ("heuristic", "lm", "embedding", "full")
 THRESHOLD: Final = 0.5
 POWER: Final = 3  # of a contribution: what is half-way to its threshold adds an eighth
 SAID: Final = 0.25  # a contribution from which on a signal is named in the rationale
@@ -83,7 +84,7 @@ def _cleaned(responses: pl.Series) -> pl.Series:
     return table.select(pl.when(suspects).then(clean).otherwise(text)).to_series()
 
 
-def contributions(values: pl.DataFrame, how: Settings | None = None) -> Floats:
+def contributions(values: pl.DataFrame, how: Signals | None = None) -> Floats:
     """What each signal adds, (outputs, signals); 0 where it is waived or as usual."""
     how = how or settings()
     low = np.array([s.low for s in how.signals.values()])
@@ -99,20 +100,31 @@ def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
     how = settings()
     values = signals(outputs, how)
     added = contributions(values, how)
-    score = np.round(np.exp2(-added.sum(1)), 6)
-    bad = score < THRESHOLD
-    reported = values.select(pl.col(how.signals.keys()).round(4), "words")
+    label, score = labelled(added.sum(1))
     return pl.DataFrame(
         {
-            "label": pl.Series(bad).replace_strict({True: LABELS[0], False: LABELS[1]}, return_dtype=pl.String),
+            "label": label,
             "score": score,
-            "rationale": _rationales(values, added, bad, how),
-            "raw": reported.select(pl.struct(pl.all()).struct.json_encode()).to_series(),
+            "rationale": rationales(values, added, score < THRESHOLD, how),
+            "raw": reported(values, how, "words").struct.json_encode(),
         }
     )
 
 
-def _rationales(values: pl.DataFrame, added: Floats, bad: Bools, how: Settings) -> pl.Series:
+def labelled(sums: Floats) -> tuple[pl.Series, Floats]:
+    """Labels and scores from the sums of contributions."""
+    score: Floats = np.round(np.exp2(-sums.astype(np.float64)), 6)
+    return pl.Series(score < THRESHOLD).replace_strict(
+        {True: LABELS[0], False: LABELS[1]}, return_dtype=pl.String
+    ), score
+
+
+def reported(values: pl.DataFrame, how: Signals, *more: str) -> pl.Series:
+    """Every signal, and what else is named, as one structure an output."""
+    return values.select(pl.struct(pl.col(how.signals.keys()).round(4), *more)).to_series()
+
+
+def rationales(values: pl.DataFrame, added: Floats, bad: Bools, how: Signals) -> pl.Series:
     """What drove each incoherent verdict, in words; null for the others."""
     none = pl.repeat(None, len(bad), dtype=pl.String, eager=True)
     rows = np.flatnonzero(bad)
@@ -157,16 +169,23 @@ def identity(how: Settings) -> dict[str, object]:
     }
 
 
-def make(name: str) -> Judge:
-    """The judge ``coherence:NAME``.
+def make(text: str) -> Judge:
+    """The judge ``coherence:NAME`` or ``coherence:NAME?OPTIONS``.
 
     Raises
     ------
-    InputError : for a name that is not one of `NAMES`.
+    InputError : for a name that is not one of `NAMES`, or an option that it does not have.
     """
+    name, given = split_options(text)
     if name not in NAMES:
         problem = f"there is no coherence judge {name!r}{did_you_mean(name, NAMES)}"
         raise InputError(problem, expected=f"one of {choices(NAMES)}")
+    if name != "heuristic":
+        from interjudge.judges.coherence_models import model_judge  # noqa: PLC0415  it needs this module
+
+        return model_judge(name, given)
+    if given:
+        raise InputError(f"coherence:heuristic has no options; found {next(iter(given))!r}")
     return Judge(
         name=f"coherence:{name}",
         kind="coherence",
@@ -179,8 +198,8 @@ def make(name: str) -> Judge:
 
 
 FAMILY = Family(
-    summary="incoherent text: loops, gibberish, word order, encoding, language, structure; no model",
+    summary="incoherent text: loops, gibberish, word order, ...; without a model (heuristic) or with one (the others)",
     make=make,
     names=NAMES,
-    usage="coherence:heuristic",
+    usage="coherence:heuristic or coherence:lm[?model=ID_OR_PATH&device=cuda], coherence:embedding, coherence:full",
 )

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +30,16 @@ class Signal(_Strict):
     least: int = 0
     waived_by: tuple[str, ...] = ()
     fixed: bool = False
+
+
+class Signals(Protocol):
+    """Signals and the factor on the sum of what they add."""
+
+    @property
+    def scale(self) -> float: ...
+
+    @property
+    def signals(self) -> Mapping[str, Signal]: ...
 
 
 class LanguageSettings(_Strict):
@@ -61,6 +72,37 @@ class Settings(_Strict):
     truncated: TruncatedSettings
     asks: Mapping[str, str]
     signals: Mapping[str, Signal]
+
+
+class ModelSignals(_Strict):
+    """The signals of one judge with a model."""
+
+    scale: float = Field(gt=0)
+    signals: Mapping[str, Signal]
+
+
+class Weights(_Strict):
+    """What a judge's sum of contributions counts in the combined judge."""
+
+    heuristic: float = Field(ge=0)
+    lm: float = Field(ge=0)
+    embedding: float = Field(ge=0)
+
+
+class ModelSettings(_Strict):
+    """All of `coherence_models.toml`."""
+
+    version: int
+    lm: ModelSignals
+    embedding: ModelSignals
+    full: Weights
+
+
+@cache
+def model_settings() -> ModelSettings:
+    """The figures of the judges with models, which were set on the small default models."""
+    text = files("interjudge.judges").joinpath("coherence_models.toml").read_text(encoding="utf-8")
+    return ModelSettings.model_validate(tomllib.loads(text))
 
 
 @cache

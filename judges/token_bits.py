@@ -9,6 +9,7 @@ see. The output layer is applied to a few hundred positions at a time: full logi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ROWS: Final = 256  # positions at a time under the output layer
+FEW: Final = 16  # of these at a time in the softmax: what fits a processor's cache takes a quarter of the time
 BUDGET: Final = 4_096  # tokens of a batch, padding included
 RESPONSE_TOKENS: Final = 1_024  # of a response that are read
 PROMPT_TOKENS: Final = 512  # of a prompt that are read
@@ -66,12 +68,15 @@ class Scorer:
         self._start = self._first_token()
         self._piecewise = self._trunk is not model and self._head is not None and self._same()
 
-    def read(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Reading]:
-        """One `Reading` for each pair of texts; one without tokens for a response without any."""
+    def read(self, prompts: Sequence[str], responses: Sequence[str], *, alone: bool = True) -> list[Reading]:
+        """One `Reading` for each pair of texts; one without tokens for a response without any.
+
+        Without `alone` that half is left out (and is empty), which takes half of the time.
+        """
         bodies = [self._cut(self._ids(text), self._response_tokens) for text in responses]
         contexts = [self._context(prompt) for prompt in prompts]
         jobs = [(context, body) for context, (body, _) in zip(contexts, bodies, strict=True)]
-        jobs += [([self._start], body) for body, _ in bodies]
+        jobs += [([self._start], body if alone else []) for body, _ in bodies]
         found = self._run(jobs)
         n = len(bodies)
         return [
@@ -176,7 +181,10 @@ def _bits(logits: Any, wanted: Any) -> Any:
     """Surprise at the wanted tokens and entropy of the distributions, (rows, 2), in bits."""
     import torch  # noqa: PLC0415  heavy
 
-    chance = torch.log_softmax(logits.float(), -1)
-    surprise = -chance.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)
-    entropy = -(chance.exp() * chance).sum(-1)
-    return torch.stack((surprise, entropy), -1) / float(np.log(2))
+    found = []
+    for some, token in zip(logits.split(FEW), wanted.split(FEW), strict=True):
+        chance = torch.log_softmax(some.float(), -1)
+        surprise = -chance.gather(-1, token.unsqueeze(-1)).squeeze(-1)
+        entropy = -(chance.exp() * chance).sum(-1)
+        found.append(torch.stack((surprise, entropy), -1))
+    return torch.cat(found) / math.log(2)

@@ -1,4 +1,4 @@
-"""The texts on which the coherence judges with models are set and measured, and a cache of what the models make of them.
+"""The texts on which the coherence judges with models are set and measured, and what the models make of them.
 
 `texts(part, panels)` is a table: `kind` (the damage, "none" for real text, or the name of a set of real texts),
 `words` (null where the length is the text's own), `number` of the item, `prompt`, `response`. A model's readings are
@@ -27,9 +27,10 @@ DATASETS: Final = Path(__file__).resolve().parents[2] / "datasets"
 CUTS: Final = (32, 64, 128)
 SEED: Final = 0
 # Seen by every judge at once, or of a length of its own: read at one length.
+# A length of its own, or seen by every judge at once: read at one length of 64 words.
 ONCE: Final = ("letters scrambled in words", "random case", "words glued", "token soup", "mojibake",
                "replacement characters")  # fmt: skip
-SHORTEST: Final = {"60-word loop": 128, "20-word loop": 64}  # words from which on there is a loop at all
+WHOLE: Final = ("loop from the middle",)  # its beginning is not damaged
 CHUNK: Final = 16  # texts read between two saves
 SCHEMA: Final = {
     "key": pl.String, "tokens": pl.List(pl.Int32), "given": pl.List(pl.Float32), "alone": pl.List(pl.Float32),
@@ -45,16 +46,10 @@ def one_a_prompt(table: pl.DataFrame, count: int, words: int, seed: int = SEED) 
 
 
 def damaged(table: pl.DataFrame, damage: made.Damage, words: int) -> pl.DataFrame:
-    """The answers cut to so many words and spoilt, each by a generator of its own."""
+    """The answers cut to so many words and spoilt."""
     prompts = table["prompt"].to_list()
     cut = [made.cut(text, words) or text for text in table["response"]]
-    if damage.make is made.swapped:
-        spoilt = damage.make(cut, prompts, random.Random(SEED))
-    else:
-        spoilt = [
-            damage.make([text], [prompt], random.Random(f"{SEED}/{damage.name}/{number}"))[0]
-            for number, (text, prompt) in enumerate(zip(cut, prompts, strict=True))
-        ]
+    spoilt = damage.make(cut, prompts, random.Random(SEED))
     return table.select(
         pl.lit(damage.name).alias("kind"),
         pl.lit(None if damage.fixed else words, pl.Int32).alias("words"),
@@ -68,7 +63,10 @@ NONE: Final = made.Damage("none", "as it is", lambda texts, _, __: texts)
 
 
 def perturbed(part: str, panels: Path, count: int, long: int) -> pl.DataFrame:
-    """Real XSTest answers of one half of the prompts (`part` is "dev" or "test") and all damage, at all lengths."""
+    """Real XSTest answers of one half of the prompts (`part` is "dev" or "test") and all damage, at full length.
+
+    `count` answers of 128 words and `long` pairs of answers of 256 words, which are other prompts' or the same.
+    """
     half = made.coherent(panels).filter(pl.col("dev") == (part == "dev"))
     short = one_a_prompt(half, count, max(CUTS))
     pairs = one_a_prompt(made.in_pairs(half), long, 256) if long else short.head(0)
@@ -79,9 +77,23 @@ def perturbed(part: str, panels: Path, count: int, long: int) -> pl.DataFrame:
         if damage.fixed or damage.name in ONCE:
             frames.append(damaged(short, damage, 64))
             continue
-        least = SHORTEST.get(damage.name, 0)
-        frames += [damaged(short, damage, words) for words in CUTS if words >= least]
+        frames += [damaged(short, damage, max(CUTS))]
         frames += [damaged(pairs, damage, 256)] if long else []
+    return pl.concat(frames)
+
+
+def shorter(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `perturbed`, and the first 32 and 64 words of those of 128; `whole` is the text that was read.
+
+    What a causal model makes of the beginning of a text does not depend on the rest, so that the short text's reading
+    is the beginning of the long one's.
+    """
+    table = table.with_columns(whole="response")
+    frames = [table]
+    for words in CUTS[:-1]:
+        part = table.filter((pl.col("words") == max(CUTS)) & ~pl.col("kind").is_in(WHOLE))
+        cut = [made.cut(text, words) or text for text in part["response"]]
+        frames.append(part.with_columns(pl.Series("response", cut), words=pl.lit(words, pl.Int32)))
     return pl.concat(frames)
 
 
@@ -93,9 +105,11 @@ def real(part: str, panels: Path, count: int) -> pl.DataFrame:
         half = half.filter(pl.col("response").str.strip_chars().str.len_chars() > 0)
         frames.append(one_a_prompt(half, count, 0).with_columns(kind=pl.lit(name)))
     texts = made.written()
-    odd = {"dev": {"oddities": made.oddities()}, "test": {
-        "ten languages": pl.DataFrame(texts["answer"]), "unusual answers": pl.DataFrame(texts["calm"])}}[part]  # fmt: skip
-    frames += [table.with_row_index("number").with_columns(kind=pl.lit(name)) for name, table in odd.items()]
+    if part == "dev":
+        written = {"oddities": made.oddities()}
+    else:
+        written = {"ten languages": pl.DataFrame(texts["answer"]), "unusual answers": pl.DataFrame(texts["calm"])}
+    frames += [table.with_row_index("number").with_columns(kind=pl.lit(name)) for name, table in written.items()]
     return pl.concat(
         f.select("kind", pl.lit(None, pl.Int32).alias("words"), pl.col("number").cast(pl.Int32), "prompt", "response")
         for f in frames
@@ -132,7 +146,7 @@ def read(table: pl.DataFrame, scorer: Scorer, folder: Path, mine: tuple[int, int
     `mine` is (this process, of so many): each takes the items whose number leaves that remainder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = set(load(folder))
+    known = {key for path in folder.glob("*.parquet") for key in pl.read_parquet(path, columns=["key"])["key"]}
     table = table.filter(pl.col("number") % mine[1] == mine[0]).sort("number", maintain_order=True)
     todo = {key(p, r): (p, r) for p, r in table.select("prompt", "response").iter_rows()}
     left = [(k, pair) for k, pair in todo.items() if k not in known]

