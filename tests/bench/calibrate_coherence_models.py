@@ -5,7 +5,7 @@
     python tests/bench/calibrate_coherence_models.py --report                the table of docs/coherence.md
 
 Figures are set on development text alone: XSTest answers of one half of the prompts and damaged versions of them, whole
-XSTest and JailbreakBench answers, and the 70 coherent oddities. For each signal
+XSTest and JailbreakBench answers, and 20 of the coherent oddities. For each signal
 
 - `usual` is the median of its plain mean on whole answers,
 - `low` the 75th percentile of coherent text,
@@ -13,9 +13,9 @@ XSTest and JailbreakBench answers, and the 70 coherent oddities. For each signal
   the damage that it is there for, or the greatest value of coherent text where these overlap,
 - `scale` lets at most 2 % of the panels and 10 % of the oddities through the sum.
 
-The weights of `coherence:full` are those of a small grid with the best mean AUROC over all damage in development text,
-with `scale`s as they are. The demo set and the other half of the prompts are only reported on. Readings are kept in
---work (a folder of yours): stopped, the script goes on where it was.
+The weights of `coherence:full` are those of a small grid that find most damage of 64 words and more at the same alarms.
+The demo set and the other half of the prompts are only reported on. Readings are kept in --work (a folder of yours):
+stopped, the script goes on where it was.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ from typing import Any, Final
 import coherence_sets as sets
 import numpy as np
 import polars as pl
-from sklearn.metrics import roc_auc_score
 
 from interjudge.judges import coherence, coherence_models, coherence_surprisal, sentence_vectors, small_models
 from interjudge.judges.coherence_settings import ModelSettings, ModelSignals, model_settings
 from interjudge.judges.token_bits import Reading, Scorer
 
 TOML: Final = Path(coherence.__file__).resolve().with_name("coherence_models.toml")
-SIZES: Final = {"dev": (12, 0, 24), "test": (18, 9, 40)}  # answers of 128 words, pairs of 256, whole answers of a panel
+SIZES: Final = {"dev": (12, 0, 22), "test": (8, 4, 12)}  # answers of 128 words, pairs of 256, whole answers of a panel
 JUDGES: Final = ("heuristic", "lm", "embedding", "full")
 SHUFFLES: Final = ("shuffled in 4-word windows", "words shuffled")
 LOOPS: Final = ("5-word loop", "20-word loop")
@@ -47,7 +46,7 @@ TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "foreseen": LOOPS, "flat": LOOPS, "unrelated": ("unrelated code", "answer to another prompt"),
     "samey": LOOPS, "echo": ("prompt echo",),
 }  # fmt: skip
-GRID: Final = (0.25, 0.5, 1.0, 1.5)
+GRID: Final = (0.25, 0.5, 1.0)
 PANEL_ALARMS, ODD_ALARMS = 0.02, 0.1
 
 
@@ -65,7 +64,10 @@ def texts(part: str, panels: Path, work: Path) -> pl.DataFrame:
 def read(panels: Path, work: Path, part: tuple[int, int]) -> None:
     loaded = small_models.causal(None, "auto")
     scorer = Scorer(loaded.model, loaded.tokenizer)
-    for table in (texts("dev", panels, work), sets.demo(), texts("test", panels, work)):
+    dev = texts("dev", panels, work)
+    plain = (pl.col("set") == "damage") & ~pl.col("kind").is_in(sets.BESIDE)
+    sets.read(dev.filter(plain), scorer, work / "lm", part, alone=False)
+    for table in (dev.filter(~plain), sets.demo(), texts("test", panels, work)):
         sets.read(table, scorer, work / "lm", part)
 
 
@@ -176,9 +178,7 @@ def set_figures(panels: Path, work: Path) -> None:
         signals = ModelSignals(scale=1.0, signals=kept)  # noqa: PLW2901
         total = coherence.contributions(values[judge].select(list(kept)), signals).sum(1)
         odd = (table["kind"] == "oddities").to_numpy()
-        calm_rows = ((table["kind"] == "none") | panels_only).to_numpy()
-        reach = max(np.quantile(total[calm_rows], 1 - PANEL_ALARMS), np.quantile(total[odd], 1 - ODD_ALARMS))
-        figures[judge] = {"scale": round(min(1.0, 1 / float(reach)), 3)}
+        figures[judge] = {"scale": round(_scale(total, _calm(table), odd), 3)}
         print(judge, "scale", figures[judge]["scale"], "sums of the oddities", np.sort(total[odd])[-8:].round(2))
         for name, signal in kept.items():
             figures[f"{judge}.signals.{name}"] = {k: getattr(signal, k) for k in ("low", "threshold", "usual")}
@@ -224,14 +224,29 @@ def _quantile(values: Iterable[pl.Series], q: float) -> float:
 
 
 def _weights(table: pl.DataFrame, parts: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The weights with the best mean AUROC over damage and length; ties go to the smaller sum."""
-    best = max(
-        (dict(zip(parts, weights, strict=True)) for weights in product(GRID, repeat=3)),
-        key=lambda w: (round(float(np.mean([a for *_, a in _areas(table, joined(parts, w))])), 4), -sum(w.values())),
-    )
-    for weights in (best, dict.fromkeys(parts, 1.0)):
-        print(weights, np.mean([a for *_, a in _areas(table, joined(parts, weights))]))
-    return best
+    """The weights that find most damage of 64 words and more at the alarms allowed; ties by the mean AUROC."""
+    calm, odd = _calm(table), (table["kind"] == "oddities").to_numpy()
+    long = ((table["set"] == "damage") & (table["kind"] != "none") & (table["words"].fill_null(64) >= 64)).to_numpy()
+    found = []
+    for grid in product(GRID, repeat=len(parts)):
+        total = joined(parts, dict(zip(parts, grid, strict=True)))
+        scale = _scale(total, calm, odd)
+        area = float(np.mean([a for *_, a in _areas(table, total)]))
+        found.append((float((scale * total[long] > 1).mean()), area, [round(scale * w, 3) for w in grid]))
+    for share, area, weights in sorted(found)[-5:]:
+        print(f"weights {weights}: {share:.3f} of the damage found, mean AUROC {area:.4f}")
+    return dict(zip(parts, max(found)[2], strict=True))
+
+
+def _calm(table: pl.DataFrame) -> np.ndarray:
+    """Which rows are coherent text of the panels."""
+    return ((table["kind"] == "none") | table["kind"].is_in(["xstest_v2", "jbb_artifacts"])).to_numpy()
+
+
+def _scale(total: np.ndarray, calm: np.ndarray, odd: np.ndarray) -> float:
+    """What keeps the alarms on coherent text to what is allowed; at most 1."""
+    reach = max(np.quantile(total[calm], 1 - PANEL_ALARMS), np.quantile(total[odd], 1 - ODD_ALARMS))
+    return min(1.0, 1 / float(reach))
 
 
 def _areas(table: pl.DataFrame, total: np.ndarray) -> list[tuple[str, int | None, int, float]]:
@@ -248,9 +263,10 @@ def _areas(table: pl.DataFrame, total: np.ndarray) -> list[tuple[str, int | None
 
 
 def auroc(calm: np.ndarray, bad: np.ndarray) -> float:
-    """The chance that a damaged text has the greater sum."""
-    truth = np.concatenate((np.zeros(len(calm)), np.ones(len(bad))))
-    return float(roc_auc_score(truth, np.concatenate((calm, bad))))
+    """The chance that a damaged text has the greater sum, ties counted half (Mann and Whitney 1947)."""
+    order = np.sort(calm)
+    below, upto = np.searchsorted(order, bad, "left"), np.searchsorted(order, bad, "right")
+    return float((below + upto).mean() / (2 * len(calm)))
 
 
 def _write(figures: Mapping[str, Mapping[str, float]]) -> None:

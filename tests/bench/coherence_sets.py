@@ -31,6 +31,9 @@ SEED: Final = 0
 ONCE: Final = ("letters scrambled in words", "random case", "words glued", "token soup", "mojibake",
                "replacement characters")  # fmt: skip
 WHOLE: Final = ("loop from the middle",)  # its beginning is not damaged
+ODD: Final = 20  # of the coherent oddities, read for the figures
+# Damage whose reading needs the pass without a prompt to be found; in development text it is left out for the others.
+BESIDE: Final = ("none", "answer to another prompt", "unrelated code", "foreign-language answer", "prompt echo")
 CHUNK: Final = 16  # texts read between two saves
 SCHEMA: Final = {
     "key": pl.String, "tokens": pl.List(pl.Int32), "given": pl.List(pl.Float32), "alone": pl.List(pl.Float32),
@@ -106,7 +109,7 @@ def real(part: str, panels: Path, count: int) -> pl.DataFrame:
         frames.append(one_a_prompt(half, count, 0).with_columns(kind=pl.lit(name)))
     texts = made.written()
     if part == "dev":
-        written = {"oddities": made.oddities()}
+        written = {"oddities": made.oddities().head(ODD)}
     else:
         written = {"ten languages": pl.DataFrame(texts["answer"]), "unusual answers": pl.DataFrame(texts["calm"])}
     frames += [table.with_row_index("number").with_columns(kind=pl.lit(name)) for name, table in written.items()]
@@ -140,7 +143,9 @@ def load(folder: Path) -> dict[str, Reading]:
     return found
 
 
-def read(table: pl.DataFrame, scorer: Scorer, folder: Path, mine: tuple[int, int] = (0, 1)) -> None:
+def read(
+    table: pl.DataFrame, scorer: Scorer, folder: Path, mine: tuple[int, int] = (0, 1), *, alone: bool = True
+) -> None:
     """Read what is not in the folder yet, by item, so that what is there after a stop holds all damage of some items.
 
     `mine` is (this process, of so many): each takes the items whose number leaves that remainder.
@@ -153,7 +158,7 @@ def read(table: pl.DataFrame, scorer: Scorer, folder: Path, mine: tuple[int, int
     start, count = time.monotonic(), 0
     for at in range(0, len(left), CHUNK):
         part = left[at : at + CHUNK]
-        found = scorer.read([p for _, (p, _) in part], [r for _, (_, r) in part])
+        found = scorer.read([p for _, (p, _) in part], [r for _, (_, r) in part], alone=alone)
         count += sum(len(f.tokens) for f in found)
         save([k for k, _ in part], found, folder)
         speed = count / (time.monotonic() - start)
