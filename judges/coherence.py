@@ -113,7 +113,7 @@ def evaluate(outputs: pl.DataFrame) -> pl.DataFrame:
 
 def labelled(sums: Floats) -> tuple[pl.Series, Floats]:
     """Labels and scores from the sums of contributions."""
-    score: Floats = np.round(np.exp2(-sums.astype(np.float64)), 6)
+    score: Floats = np.exp2(-sums).round(6)
     return pl.Series(score < THRESHOLD).replace_strict(
         {True: LABELS[0], False: LABELS[1]}, return_dtype=pl.String
     ), score

