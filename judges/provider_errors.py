@@ -94,6 +94,8 @@ def status_error(
     failure = _failure(status, f"{code or ''} {words}", code)
     wait = retry_after(headers or {}) if failure in {"again", "slow down"} else None
     shown = f"{host} answered {status}" + (f": {text}" if text else "")
+    if status == 404 and not _NO_MODEL.search(f"{code or ''} {words}"):
+        shown += " (is base_url right? it ends in /v1 for openai/ and not for anthropic/)"
     return ServerError(shown, failure=failure, status=status, retry_after=wait, code=code, param=param)
 
 
@@ -194,7 +196,9 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
     while found is not None and id(found) not in seen:
         seen.add(id(found))
         yield found
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+        # The client below the SDKs raises its own errors "from None": what they came of is all that tells.
+        hidden = found.__suppress_context__ and not _from_client(found)
+        found = found.__cause__ or (None if hidden else found.__context__)
 
 
 def _from_client(error: BaseException) -> bool:

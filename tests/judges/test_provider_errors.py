@@ -8,6 +8,7 @@ import socket
 import ssl
 import traceback
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from fake_llm import FAULTS, FakeLLM
@@ -278,6 +279,28 @@ def test_a_name_that_is_not_there_and_a_bad_certificate_are_broken() -> None:
     assert provider_error(certificate, host="h", key=None).failure == "broken"
     assert provider_error(ConnectionRefusedError(111, "refused"), host="h", key=None).failure == "again"
     assert provider_error(TypeError("a mistake"), host="h", key=None).failure == "rejected"
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_the_sdks_tell_a_name_that_is_not_there(
+    maker: Callable[..., Provider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the resolver raises lies below errors of the client that hide it."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    nowhere = SimpleNamespace(url="http://no-such-host.invalid", v1="http://no-such-host.invalid/v1")
+    with pytest.raises(ProviderError, match=r"there is no server called no-such-host\.invalid") as caught:
+        ask(maker(nowhere))
+    assert caught.value.failure == "broken"
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_an_address_that_is_not_the_apis_is_told_with_what_it_should_be(maker: Callable[..., Provider]) -> None:
+    with FakeLLM() as server, pytest.raises(ProviderError, match=r"404: .*it ends in /v1 for openai/ and not for an"):
+        ask(maker(SimpleNamespace(url=f"{server.url}/v1", v1=server.url)))
 
 
 @pytest.mark.parametrize(
