@@ -41,6 +41,8 @@ _ARCHIVES: Final = {
 _EVAL: Final = rb"(?:_journal/|header\.json|samples/|summaries\.json)"
 _PEEK: Final = 1 << 16
 _CHUNK: Final = 1 << 24
+_MUCH: Final = 1 << 28  # bytes; and text compresses 3 to 50 times, a table of one repeated row 150 times
+_BOMB: Final = 250
 _SEPARATORS: Final = ",\t;"
 
 
@@ -73,8 +75,46 @@ def open_source(path: str | Path) -> Source:
     elif start.startswith(b"\x28\xb5\x2f\xfd"):
         compression = "zstd"
     if compression:
+        _refuse_bomb(name, data, start, compression)
         start = _peek(name, data, compression)
     return _recognise(name, data, start, compression)
+
+
+def _refuse_bomb(name: str, data: Path | bytes, start: bytes, compression: Compression) -> None:
+    """Raise `InputError` where a small file says or shows that it unpacks to very much more than text does."""
+    packed = len(data) if isinstance(data, bytes) else data.stat().st_size
+    if packed * 1032 < _MUCH and compression == "gzip":  # deflate cannot do more
+        return
+    if compression == "gzip":
+        with contextlib.suppress(zlib.error):
+            unpacker = zlib.decompressobj(wbits=31)
+            shown = len(unpacker.decompress(start, _CHUNK)) / max(len(start) - len(unpacker.unconsumed_tail), 1)
+            claimed = int.from_bytes(_end(name, data, 4), "little")
+            if shown > _BOMB or (claimed > _MUCH and claimed > _BOMB * packed):
+                raise InputError(
+                    f"unpacks to more than {_BOMB} times its size", file=name, expected="text, or it unpacked"
+                )
+    elif (claimed := _zstd_size(start)) > _MUCH and claimed > _BOMB * packed:
+        raise InputError(f"unpacks to more than {_BOMB} times its size", file=name, expected="text, or it unpacked")
+
+
+def _end(name: str, data: Path | bytes, size: int) -> bytes:
+    if isinstance(data, bytes):
+        return data[-size:]
+    with _opened(name, data) as file:
+        file.seek(-size, os.SEEK_END)
+        return file.read()
+
+
+def _zstd_size(start: bytes) -> int:
+    """What the frame's header says of the size (RFC 8878, 3.1.1.1), 0 where it says nothing."""
+    if len(start) < 5:
+        return 0
+    flags = start[4]
+    single = flags >> 5 & 1
+    size = (single, 2, 4, 8)[flags >> 6]
+    at = 5 + (not single) + (0, 1, 2, 4)[flags & 3]
+    return int.from_bytes(start[at : at + size], "little") + (256 if size == 2 else 0)
 
 
 def _bytes_or_path(path: str | Path) -> tuple[str, Path | bytes]:

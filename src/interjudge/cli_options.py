@@ -311,7 +311,8 @@ def load(
     table = read_verdicts(verdicts, judge_columns=names, columns=columns, format=format, tell=tell)
     if judges:
         table = only_judges(table, judges, reference)
-    gold = _reference(reference, gold_column, table, whole, format=of(reference) if reference else None)
+    same = reference in verdicts  # then it was told already
+    gold = _reference(reference, gold_column, table, whole, format if same else None, None if same else tell)
     name = Path(reference).name if reference and not isinstance(gold, str) else "reference"
     sources = [(path, table.height if len(verdicts) == 1 else None) for path in verdicts]
     if outputs and whole is not None:
@@ -376,6 +377,7 @@ def _reference(
     verdicts: pl.DataFrame,
     outputs: pl.DataFrame | None,
     format: str | None = None,
+    tell: Tell | None = None,
 ) -> str | pl.DataFrame | None:
     """A judge of the table by that name, else a column of the verdicts or of the outputs, else a file."""
     from interjudge.datasets.reference import gold_of_column, read_reference
@@ -387,7 +389,7 @@ def _reference(
             return gold_of_column(frame, reference)
     if not Path(reference).exists() and not {"/", "."} & set(reference):
         return reference  # meant as a judge: `build_panel` lists those there are
-    return read_reference(reference, column=column, format=format)
+    return read_reference(reference, column=column, format=format, tell=tell)
 
 
 def flag_model(text: str) -> Model:
