@@ -62,7 +62,7 @@ JSON = st.recursive(
 )
 SHAPES: dict[str, Callable[[object], object]] = {
     "harmbench": lambda x: {"a": [{"test_case": x, "generation": "g", "label": x}], "b": x},
-    "jailbreakbench": lambda x: {"parameters": {"model": x}, "jailbreaks": [{"prompt": x, "response": "r", "index": x}]},
+    "jailbreakbench": lambda x: {"parameters": {"model": x}, "jailbreaks": [{"prompt": x, "response": x}]},
     "alt-test": lambda x: {"a": {"i": x, "j": 1}, "b": {"i": 2}},
     "label-studio": lambda x: [{"id": x, "data": {"prompt": x}, "annotations": [{"completed_by": x, "result": x}]}],
     "argilla": lambda x: [{"id": x, "fields": {"prompt": "p"}, "responses": {"q": x}, "suggestions": {"q": x}}],
