@@ -11,7 +11,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -24,11 +24,16 @@ Flagged = tuple[pl.DataFrame, pl.DataFrame]  # the tables `verdicts` and `items`
 
 MAX_ROWS: Final = 10_000  # outputs of one question
 MAX_CELLS: Final = 600_000  # outputs times judges of one question
-BUDGET: Final = 3_000_000  # characters of both blobs together
-CUTS: Final = (20_000, 8_000, 4_000, 2_000, 1_200, 800, 600, 400, 300, 200, 120, 60)
+BUDGET: Final = 3_400_000  # characters of both blobs together
+# Characters that texts are cut at; for which share of the outputs, the most disputed ones; and the others' cut, which
+# come without rationales.
+PLANS: Final = (
+    (20_000, 1.0, 0), (8_000, 1.0, 0), (4_000, 1.0, 0), (2_000, 1.0, 0), (2_000, 0.5, 200), (2_000, 0.25, 200),
+    (1_500, 0.125, 120), (1_000, 0.06, 100), (600, 0.03, 60), (60, 0.0, 60),
+)  # fmt: skip
 _NAME: Final = 200
 _TOP: Final = 20  # rows that stand in the page itself, for print and where no script runs
-_PER_CHAR: Final = 0.5  # base64 characters a character of English text takes, at least
+_PER_CHAR: Final = 0.25  # base64 characters that a character takes at the least
 _NOT_ASKED: Final = -2
 
 
@@ -54,17 +59,26 @@ class TopRows:
     total: int
 
 
+class Cut(NamedTuple):
+    """The texts of the `first` most disputed outputs are cut at `near` characters, those of the others at `far`."""
+
+    near: int
+    first: int
+    far: int
+
+
 @dataclass(frozen=True)
 class Explorer:
     """`table`, `texts`: base64 of deflated JSON; `texts` is None where there are none or they are left out.
 
-    `cut`: characters from which a prompt or response is cut (None: none is).
+    `cut`: how texts were shortened (None: they are whole).
     """
 
     questions: tuple[TopRows, ...]
     table: str
     texts: str | None
-    cut: int | None
+    cut: Cut | None
+    n_outputs: int
     redacted: bool = False
 
 
@@ -87,7 +101,7 @@ def build_explorer(
     if not known:
         return None
     chosen = [_chosen(pair[1], len(q.agreement.judges)) for q, pair in known]
-    ids = pl.concat([items.select("item_id") for items in chosen]).unique(maintain_order=True).with_row_index("output")
+    ids = _in_order(chosen)
     names = list(dict.fromkeys(j.judge for q, _ in known for j in q.agreement.judges))
     parts = [_question(q, pair[0], items, ids, names) for (q, pair), items in zip(known, chosen, strict=True)]
     source = _known(verdicts if outputs is None else outputs, ids)
@@ -102,7 +116,7 @@ def build_explorer(
     texts, cut = (None, None) if redacted else _texts(source, mine, max(BUDGET - len(packed), BUDGET // 10))
     outputs_of = table["outputs"]
     tops = tuple(_top(part, outputs_of, pair[1].height) for part, (_, pair) in zip(parts, known, strict=True))
-    return Explorer(tops, packed, texts, cut, redacted)
+    return Explorer(tops, packed, texts, cut, ids.height, redacted)
 
 
 def pack(value: object) -> str:
@@ -124,6 +138,13 @@ def _chosen(items: pl.DataFrame, judges: int) -> pl.DataFrame:
     most = max(min(MAX_ROWS, MAX_CELLS // max(judges, 1)), 1)
     order = ["p_consensus_wrong", "entropy", "item_id"]
     return items.sort(order, descending=[True, True, False], nulls_last=True).head(most)
+
+
+def _in_order(chosen: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """output, item_id: every item once, the most disputed of any question first."""
+    placed = pl.concat([items.select("item_id").with_row_index("place") for items in chosen])
+    first = placed.group_by("item_id", maintain_order=True).agg(pl.col("place").min())
+    return first.sort("place", maintain_order=True).select("item_id").with_row_index("output")
 
 
 def _question(
@@ -227,21 +248,31 @@ def _scores(mine: pl.DataFrame) -> dict[str, dict[str, float]]:
 # Texts.
 
 
-def _texts(source: pl.DataFrame, mine: pl.DataFrame, budget: int) -> tuple[str | None, int | None]:
-    """The packed texts, and the length they are cut at: the longest of `CUTS` that fits the budget."""
+def _texts(source: pl.DataFrame, mine: pl.DataFrame, budget: int) -> tuple[str | None, Cut | None]:
+    """The packed texts, and what was cut: as the first of `PLANS` that fits the budget says."""
     parts = [source[c].fill_null("") for c in ("prompt", "response") if c in source.columns]
     words = _words(mine)
-    columns = [*(part for part in parts), words["words"]]
     if not parts and words.is_empty():
         return None, None
-    lengths = pl.concat([column.unique().str.len_bytes() for column in columns if column.len()])
-    longest = int(lengths.max() or 0)  # type: ignore[arg-type]  # a number
-    for cut in CUTS:
-        if cut < CUTS[-1] * 2 or float(lengths.clip(0, cut).sum()) * _PER_CHAR / 2 <= budget:
-            packed = pack(_pooled(source, words, cut))
-            if len(packed) <= budget or cut == CUTS[-1]:
-                return packed, cut if longest > cut else None
+    longest = max(int(column.str.len_chars().max() or 0) for column in (*parts, words["words"]))  # type: ignore[arg-type]
+    for near, share, far in PLANS:
+        first = round(share * source.height)
+        if near <= PLANS[-1][0] or _least(source, words, near, first, far) <= budget:
+            packed = pack(_pooled(source, words, near, first, far))
+            if len(packed) <= budget or near == PLANS[-1][0]:
+                return packed, Cut(near, first, far) if longest > near or first < source.height else None
     return None, None
+
+
+def _least(source: pl.DataFrame, words: pl.DataFrame, near: int, first: int, far: int) -> float:
+    """What the packed texts take at the very least."""
+    total = 0
+    for column in ("prompt", "response"):
+        if column in source.columns:
+            for part, cut in ((source[column][:first], near), (source[column][first:], far)):
+                total += int(part.drop_nulls().unique().str.len_chars().clip(0, cut).sum())
+    total += int(words.filter(pl.col("output") < first)["words"].unique().str.len_chars().clip(0, near).sum())
+    return total * _PER_CHAR
 
 
 def _words(mine: pl.DataFrame) -> pl.DataFrame:
@@ -257,20 +288,20 @@ def _words(mine: pl.DataFrame) -> pl.DataFrame:
     return said.filter(pl.col("words").is_not_null() & (pl.col("words") != "")).sort("judge", "output")
 
 
-def _pooled(source: pl.DataFrame, words: pl.DataFrame, cut: int) -> dict[str, Any]:
+def _pooled(source: pl.DataFrame, words: pl.DataFrame, near: int, first: int, far: int) -> dict[str, Any]:
     """Every text once, and where it belongs: prompts are shared by models."""
     pool: dict[str, int] = {}
 
-    def placed(text: str | None) -> int:
+    def placed(text: str | None, cut: int) -> int:
         return -1 if text is None else pool.setdefault(visible_lines(text, cut), len(pool))
 
     found: dict[str, Any] = {}
     for column in ("prompt", "response"):
         if column in source.columns:
-            found[column] = [placed(text) for text in source[column]]
+            found[column] = [placed(text, near if i < first else far) for i, text in enumerate(source[column])]
     said: dict[str, dict[str, int]] = {}
-    for output, judge, text in words.iter_rows():
-        said.setdefault(str(judge), {})[str(output)] = placed(text)
+    for output, judge, text in words.filter(pl.col("output") < first).iter_rows():
+        said.setdefault(str(judge), {})[str(output)] = placed(text, near)
     return {**found, "words": said, "pool": list(pool)}
 
 

@@ -94,6 +94,7 @@ def _strengths(judge: JudgeResult, a: Agreement, found: Trust | None, referenced
         if judge.judge == ranking.best:
             alone = not ranking.tied_with_best
             best = "closest to the reference" if ranking.basis == "reference" else "best by the estimate"
+            best += " of those that are not human" if found is not None and found.ranking_automatic else ""
             yield best if alone else f"{best}, not alone"
         elif judge.judge in ranking.tied_with_best:
             yield "not told apart from the best"

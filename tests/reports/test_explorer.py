@@ -79,12 +79,19 @@ def test_each_text_stands_once_and_shows_what_is_hidden_in_it(given_tables: Tabl
 def test_a_small_budget_cuts_and_says_where(
     given_tables: Tables, analysed: Analysis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CUTS", (4_000, 100))
+    monkeypatch.setattr(module, "PLANS", ((4_000, 1.0, 0), (1_000, 0.25, 8)))
     found = built(given_tables, analysed)
-    assert found.cut == 4_000
+    assert found.cut == (4_000, 40, 0)
     assert max(len(text) for text in unpack(found.texts)["pool"]) == 4_000
     monkeypatch.setattr(module, "BUDGET", 1_000)
-    assert built(given_tables, analysed).cut == 100
+    found = built(given_tables, analysed)
+    assert found.cut == (1_000, 10, 8)
+    texts, table = unpack(found.texts), unpack(found.table)
+    shown = [texts["pool"][at] for at in texts["prompt"]]
+    assert shown[0] == "prompt 3"  # of i07, the most disputed
+    assert max(len(text) for text in shown[10:]) == 8
+    assert all(int(output) < 10 for output in texts["words"]["2"])  # the others have no rationale
+    assert table["outputs"]["id"][0] == "i07"
 
 
 def test_redacted_it_has_no_texts(given_tables: Tables, analysed: Analysis) -> None:
