@@ -1,4 +1,4 @@
-"""Draw the README's picture of the page: its opening on a desktop, and two of its pictures and the outputs beside it.
+"""Draw the README's picture of the page: its opening on a desktop, and pictures of it on a phone in the dark.
 
 python docs/make_report_picture.py REPORT_DIR docs/images/report.png      (needs chromium, playwright and Pillow)
 """
@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 WIDTH, HEIGHT, PHONE = 1320, 1000, 390
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
-COLOURS = 128
+COLOURS = 256
 
 
 def shot(browser: Any, page_file: Path, width: int, scheme: str, at: str) -> Image.Image:
@@ -38,7 +38,7 @@ def main() -> None:
     whole = Image.new("RGB", (WIDTH + PHONE, HEIGHT), "white")
     whole.paste(desk, (0, 0))
     whole.paste(phone, (WIDTH, 0))
-    whole.quantize(COLOURS).save(target, optimize=True)
+    whole.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 if __name__ == "__main__":
