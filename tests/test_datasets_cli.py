@@ -54,7 +54,7 @@ def test_the_list_says_what_is_here(folder: Path) -> None:
     assert "fetched" in run("list", "--sets", "sets.toml", cwd=folder).stdout
     built_in = run(cwd=folder)
     assert built_in.returncode == 0
-    for name in ("xstest-mistralinstruct", "jailbreakbench", "purseclab"):
+    for name in ("xstest", "jailbreakbench", "purseclab"):
         assert name in built_in.stdout
 
 
@@ -123,7 +123,7 @@ def test_bad_words_are_said_in_one_line(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "judges", "items"),
     [
-        ("xstest-mistralinstruct", 4, 450),
+        ("xstest", 4, 450),
         ("jailbreakbench", 2, 246),  # 64 + 82 + 100 of 300 attempts have an answer
         ("purseclab", 3, 300),
         ("alttest-lgbteen", 10, 880),

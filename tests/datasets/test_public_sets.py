@@ -125,7 +125,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 RAW = {
-    "xstest-mistralinstruct": ("xstest", "{name}"),
+    "xstest": ("xstest", "{name}"),
     "jailbreakbench": ("jailbreakbench_artifacts", "{parts[1]}_{parts[2]}_{name}"),
     "purseclab": ("purseclab", "{name}"),
     "pyrit-violence": ("pyrit", "harm__{name}"),
