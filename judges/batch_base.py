@@ -165,7 +165,7 @@ class BatchConnection(Connection):
 
     def _read(self, line: bytes) -> Mapping[str, Any]:
         try:
-            found = json.loads(line)
+            found = json.loads(self.without_key(line))
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):

@@ -111,7 +111,8 @@ class Connection:
             client = self._opened()  # the first time a second of its own, which is not the server's
             async with asyncio.timeout(self.timeout):
                 response = await call(client)
-            return _object(getattr(response, "http_response", response).content, self.address.host)
+            content = getattr(response, "http_response", response).content
+            return _object(self.without_key(content), self.address.host)
         # Whatever a client may raise: its message is cleaned before anybody sees it.
         except Exception as error:  # noqa: BLE001
             failed = provider_error(error, host=self.address.host, key=self.key_if_set())
@@ -154,6 +155,11 @@ class Connection:
             options = {"limits": limits, "timeout": timeout, "follow_redirects": False}
             self._client, self._loop = self._make(self.address.url, self.address.key(), options), loop
         return self._client
+
+    def without_key(self, content: bytes) -> bytes:
+        """What a server sent, without the key: an answer that repeats it would be kept with its verdict."""
+        key = self.key_if_set()
+        return content.replace(key.encode(), b"[hidden]") if key and len(key) >= 8 else content
 
     def key_if_set(self) -> str | None:
         """The key, to clean messages of it."""

@@ -333,3 +333,13 @@ def test_the_environment_is_left_as_it_was(tmp_path: Path) -> None:
     before = dict(os.environ), Path.cwd()
     config_of(tmp_path, SHORT).judges()
     assert (dict(os.environ), Path.cwd()) == before
+
+
+def test_any_judge_may_be_called_otherwise(tmp_path: Path):
+    """Families with an option for the name, and those without."""
+    names = ["keyword:default", "coherence:heuristic", "moderation/omni-moderation-latest", "openai/m@harm5"]
+    parts = "".join(f'[[judge]]\nname = "{name}"\ncalled = "judge {n}"\n' for n, name in enumerate(names))
+    (tmp_path / "run.toml").write_text(f'outputs = "o.jsonl"\n{parts}')
+    judges = read_config(tmp_path / "run.toml").judges()
+    assert [judge.name for judge in judges] == [f"judge {n}" for n in range(4)]
+    assert [judge.hash for judge in judges] == [get_judge(name).hash for name in names]

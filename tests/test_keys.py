@@ -99,6 +99,18 @@ def test_no_fault_brings_the_key_into_store_report_or_log(
 
 
 @pytest.mark.parametrize("api", APIS)
+def test_an_answer_that_repeats_the_key_is_kept_without_it(
+    api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    with FakeLLM(keys={KEY}, answer=lambda _: f"You sent me {KEY}.") as server:
+        table = score(outputs_of(2), get_judge(f"{APIS[api](server)}&key_env={VARIABLE}"), store=tmp_path / "v.db")
+    assert table["status"].to_list() == ["parse_error"] * 2
+    assert "You sent me [hidden]." in table["raw"][0]
+    assert_nowhere(tmp_path, str(table.to_dicts()))
+
+
+@pytest.mark.parametrize("api", APIS)
 def test_a_defect_in_the_middle_of_a_request_shows_no_key(
     api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import chdir
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -79,7 +80,27 @@ class JudgePart(_Part):
     @property
     def spec(self) -> str:
         """Name and options as `get_judge` takes them: ``openai/gpt-5-mini@harm5?temperature=0``."""
-        said = "&".join(f"{key}={_option(value)}" for key, value in self.options.items())
+        return self._spec(self.options)
+
+    def made(self) -> Judge:
+        """The judge, under the name that it is `called`.
+
+        Raises
+        ------
+        InputError : it cannot be made.
+        """
+        from interjudge.judges.registry import get_judge  # noqa: PLC0415
+
+        try:
+            return get_judge(self.spec)
+        except InputError:
+            if self.called is None:
+                raise
+        # Not every family has an option for the name, which is no part of what a judge is.
+        return replace(get_judge(self._spec(self.model_extra or {})), name=self.called)
+
+    def _spec(self, options: Mapping[str, Any]) -> str:
+        said = "&".join(f"{key}={_option(value)}" for key, value in options.items())
         more = "&" if _HAS_OPTIONS.search(self.name) else "?"
         return f"{self.name}{more}{said}" if said else self.name
 
@@ -216,13 +237,11 @@ class Config(_Part):
         ------
         InputError : a judge cannot be made; says which one of the file.
         """
-        from interjudge.judges.registry import get_judge  # noqa: PLC0415
-
         made = []
         for number, part in enumerate(self.judge, 1):
             try:
                 with chdir(self._path.parent):
-                    made.append(get_judge(part.spec))
+                    made.append(part.made())
             except InputError as error:
                 raise InputError(str(error), file=self._path, row=f"judge {number}") from error
         return made
