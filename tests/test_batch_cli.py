@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -67,6 +68,27 @@ def test_what_lies_in_a_batch_is_not_asked_for_one_by_one() -> None:
     verdicts = pl.read_parquet("v.parquet")
     assert verdicts["status"].to_list() == ["not_run"] * 3 + ["ok"] * 2
     assert verdicts["raw"][0] == "not asked: it lies in a batch under way"
+
+
+@pytest.mark.usefixtures("outputs")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--max-requests", "4"), r"batches would take 5 requests, and they are sent as a whole; found a limit of 4"),
+        (("--max-cost", "0.000001"), r"batches might cost \$0\.\d+, and they are sent as a whole; found a limit of"),
+        (("--redo",), r"--batch does not go with --redo"),
+    ],
+)
+def test_what_a_budget_could_not_end_is_not_sent(options: tuple[str, ...], words: str) -> None:
+    with FakeBatch() as server:
+        judge = f"openai/gpt-5-mini@safe2?base_url={server.v1}"
+        score = ["score", "o.parquet", "-j", judge, "--batch", "--no-wait"]
+        done = CliRunner().invoke(app, [*score, *options])
+        assert isinstance(done.exception, InputError)
+        assert re.search(words, str(done.exception))
+        assert not server.batches
+        assert CliRunner().invoke(app, [*score, "--max-requests", "5", "--max-cost", "1"]).exit_code == 0
+        assert len(server.batches) == 1
 
 
 def test_a_run_may_ask_through_batches(outputs: Path) -> None:

@@ -155,6 +155,8 @@ def score(
     from interjudge.judges.registry import get_judge
     from interjudge.judges.runner import score as run
 
+    if batch and redo:
+        raise InputError("--batch does not go with --redo", expected="--batch alone, or another --store")
     if out is not None:
         check_target(out, inputs=[outputs])
     cluster = Cluster(engine, workers, worker_gpus, ray_address)
@@ -190,7 +192,7 @@ def score(
             if batch:
                 asked, collected = in_batches(
                     table, judges, db, repeats=repeats, prices=read_prices(prices), wait=not no_wait, shown=shown,
-                    progress=counted,
+                    progress=counted, max_cost=max_cost, max_requests=max_requests,
                 )  # fmt: skip
             if asked or not collected:
                 collected.append(

@@ -144,7 +144,7 @@ def _asked(
         if limits.batch:
             rest, tables = in_batches(
                 outputs, judges, store, repeats=limits.repeats, prices=prices, wait=wait, shown=shown,
-                progress=progress, said="batch = true",
+                progress=progress, max_cost=limits.max_cost, max_requests=limits.max_requests, said="batch = true",
             )  # fmt: skip
         if rest:
             tables.append(
