@@ -28,12 +28,13 @@ BUDGET: Final = 3_400_000  # characters of both blobs together
 # Characters that texts are cut at; for which share of the outputs, the most disputed ones; and the others' cut, which
 # come without rationales.
 PLANS: Final = (
-    (20_000, 1.0, 0), (8_000, 1.0, 0), (4_000, 1.0, 0), (2_000, 1.0, 0), (2_000, 0.5, 200), (2_000, 0.25, 200),
-    (1_500, 0.125, 120), (1_000, 0.06, 100), (600, 0.03, 60), (60, 0.0, 60),
+    (20_000, 1.0, 0), (8_000, 1.0, 0), (4_000, 1.0, 0), (2_000, 1.0, 0), (2_000, 0.6, 200), (2_000, 0.4, 200),
+    (2_000, 0.25, 200), (2_000, 0.15, 150), (1_500, 0.1, 120), (1_000, 0.05, 100), (600, 0.03, 60), (60, 0.0, 60),
 )  # fmt: skip
 _NAME: Final = 200
 _TOP: Final = 20  # rows that stand in the page itself, for print and where no script runs
-_PER_CHAR: Final = 0.25  # base64 characters that a character takes at the least
+_SAMPLE: Final = 200  # texts that show how well the others will pack, each up to so many characters
+_SAMPLE_CUT: Final = 2_000
 _NOT_ASKED: Final = -2
 
 
@@ -122,7 +123,7 @@ def build_explorer(
 def pack(value: object) -> str:
     """JSON, deflated, in base64: what the page unpacks with `DecompressionStream("deflate")`."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 6)).decode("ascii")
 
 
 def unpack(packed: str) -> Any:
@@ -255,24 +256,35 @@ def _texts(source: pl.DataFrame, mine: pl.DataFrame, budget: int) -> tuple[str |
     if not parts and words.is_empty():
         return None, None
     longest = max(int(column.str.len_chars().max() or 0) for column in (*parts, words["words"]))  # type: ignore[arg-type]
+    ratio = _ratio(source, words)
     for near, share, far in PLANS:
         first = round(share * source.height)
-        if near <= PLANS[-1][0] or _least(source, words, near, first, far) <= budget:
+        last = near == PLANS[-1][0]
+        if last or _characters(source, words, near, first, far) * ratio <= budget:
             packed = pack(_pooled(source, words, near, first, far))
-            if len(packed) <= budget or near == PLANS[-1][0]:
+            if len(packed) <= budget or last:
                 return packed, Cut(near, first, far) if longest > near or first < source.height else None
     return None, None
 
 
-def _least(source: pl.DataFrame, words: pl.DataFrame, near: int, first: int, far: int) -> float:
-    """What the packed texts take at the very least."""
+def _ratio(source: pl.DataFrame, words: pl.DataFrame) -> float:
+    """Characters of the packed form that a character of these texts takes, by some of them; a little too low."""
+    step = max(source.height // _SAMPLE, 1)
+    some = [*(source[c].gather_every(step) for c in ("prompt", "response") if c in source.columns)]
+    some.append(words["words"].gather_every(max(words.height // _SAMPLE, 1)))
+    texts = [visible_lines(text, _SAMPLE_CUT) for column in some for text in column.drop_nulls()]
+    whole = sum(map(len, texts))
+    return 0.95 * len(pack(texts)) / whole if whole else 0.0
+
+
+def _characters(source: pl.DataFrame, words: pl.DataFrame, near: int, first: int, far: int) -> int:
+    """How many characters of text a plan leaves."""
     total = 0
     for column in ("prompt", "response"):
         if column in source.columns:
             for part, cut in ((source[column][:first], near), (source[column][first:], far)):
                 total += int(part.drop_nulls().unique().str.len_chars().clip(0, cut).sum())
-    total += int(words.filter(pl.col("output") < first)["words"].unique().str.len_chars().clip(0, near).sum())
-    return total * _PER_CHAR
+    return total + int(words.filter(pl.col("output") < first)["words"].unique().str.len_chars().clip(0, near).sum())
 
 
 def _words(mine: pl.DataFrame) -> pl.DataFrame:

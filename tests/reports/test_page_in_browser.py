@@ -43,7 +43,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as p:
-        launched = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        launched = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=300_000)
         yield launched
         launched.close()
 
@@ -61,6 +61,7 @@ def opened(browser: Any) -> Iterator[Callable[..., Watched]]:
 
     def inner(path: Path, width: int = 1280, scheme: str = "light") -> Watched:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context.set_default_timeout(120_000)  # a busy machine
         contexts.append(context)
         watched = Watched(context.new_page())
         page, said = watched.page, watched.complaints
