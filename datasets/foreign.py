@@ -134,6 +134,7 @@ def read_found(source: Source, name: str | None = None) -> Found | None:
             probe.refuse_unreadable()
             return None
     elif not entry.recognises(probe):
+        probe.refuse_unreadable()
         raise _unfitting(entry, probe)
     return entry.read(probe)
 

@@ -118,12 +118,11 @@ def _first_of_array(source: Source) -> object:
 
 def _json_lines(source: Source, start: bytes, strict: bool) -> Probe:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    line, end, _ = text.partition(b"\n")
+    line, end, rest = text.partition(b"\n")
     if not end and len(start) == _HEAD:  # a long first line
-        line = head(source, _MAX_FIRST).removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
-    first = _loads(line)
-    rest = text[len(line) + 1 :].strip()
-    if isinstance(first, dict) and (rest or len(start) == _HEAD or not strict):
+        line, _, rest = head(source, _MAX_FIRST).removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    first, rest = _loads(line), rest.strip()
+    if isinstance(first, dict) and (rest or not strict):
         document: object = first if not rest else NO_DOCUMENT
         return Probe(source, _keys(first), first, document, start)
     if re.match(rb'\{\s*"version"\s*:\s*[0-9]+\s*,\s*"status"', text):  # an Inspect log may be of any size
@@ -186,7 +185,8 @@ def json_document(source: Source) -> object:
     except json.JSONDecodeError as error:
         cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
         raise InputError(
-            f"not valid JSON: {error.msg} at character {error.colno}" + (" (it ends early: truncated?)" if cut else ""),
+            f"not valid JSON: {error.msg.removesuffix(' at')} at character {error.colno}"
+            + (" (it ends early: truncated?)" if cut else ""),
             file=source.name,
             row=f"line {error.lineno}",
             found=error.doc[max(0, error.pos - 30) : error.pos + 30],

@@ -77,7 +77,9 @@ def review(
     given.rows()  # a file of something else is said now
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
     with screen.working("reading the verdicts", quiet=quiet):
-        loaded = opt.load(verdicts, judge_columns, outputs, reference, gold_column, columns=(), judges=judge)
+        loaded = opt.load(
+            verdicts, judge_columns, outputs, reference, gold_column, (), judge, tell=screen.tell_found(quiet)
+        )
     if kept is None:
         with screen.working("choosing outputs", quiet=quiet):
             panel = build(spec, loaded)

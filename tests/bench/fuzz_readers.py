@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
-from mutations import BOMBS, bomb, case, seeds
+from mutations import BOMBS, bomb, case, real_seeds, seeds
 
 from interjudge.datasets.foreign import formats, read_found, understood
 from interjudge.datasets.inspect_scores import scores_text
@@ -63,10 +63,10 @@ def _convert(path: Path, format: str | None = None) -> None:
         scores_text(found.verdicts, lines=True)
 
 
-def worker(first: int, last: int) -> None:
+def worker(first: int, last: int, real: bool) -> None:
     """Run the cases first..last-1 (from -n on: the bombs); a line of JSON a case."""
     warnings.simplefilter("error")
-    files = seeds()
+    files = real_seeds() if real else seeds()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))  # a reader gone wild must not take the machine
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, last):
@@ -90,13 +90,14 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", type=int)
+    parser.add_argument("--real", action="store_true", help="mutate the files in ../shared/data/raw instead")
     parser.add_argument("--worker", type=int, nargs=2, help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.worker:
-        worker(*said.worker)
+        worker(*said.worker, said.real)
         return 0
     if said.only is not None:
-        worker(said.only, said.only + 1)
+        worker(said.only, said.only + 1, said.real)
         return 0
     last = said.first + said.cases
     chunks = [(a, min(a + CHUNK, last)) for a in range(said.first, last, CHUNK)]
@@ -105,7 +106,7 @@ def main() -> int:
     failures, memory, slowest = [], 0, (0.0, "")
     while chunks:
         first, end = chunks.pop(0)
-        command = [sys.executable, __file__, "--worker", str(first), str(end)]
+        command = [sys.executable, __file__, "--worker", str(first), str(end), *(["--real"] if said.real else [])]
         run = subprocess.run(command, capture_output=True, text=True, timeout=600 + 20 * CHUNK, check=False)
         lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("[")]
         for number, what, outcome, seconds, peak in lines:
