@@ -7,11 +7,13 @@ import hashlib
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from page_data import made
 
 from interjudge.reports.html import render_html
 from interjudge.reports.picture import Picture
@@ -140,6 +142,16 @@ def test_the_same_report_is_the_same_page_but_for_its_last_line(make: Any) -> No
     assert [(a, b) for a, b in zip(first, again, strict=True) if a != b] == [
         ('<p id="made">Made 2026-01-01T00:00:00Z in 1.2 s.</p>', '<p id="made">Made 2027-01-01T00:00:00Z in 1.2 s.</p>')
     ]
+
+
+def test_two_runs_of_one_analysis_make_the_same_page(tmp_path: Path) -> None:
+    pages = []
+    for name in ("first", "again"):
+        made(tmp_path / name)
+        pages.append((tmp_path / name / "report.html").read_text(encoding="utf-8").splitlines())
+    differ = [a for a, b in zip(*pages, strict=True) if a != b]
+    assert all(line.startswith('<p id="made">') for line in differ)
+    assert "explorer-texts" in "".join(line[:60] for line in pages[0])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
