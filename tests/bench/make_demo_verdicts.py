@@ -57,20 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not specs and not given.drop:
         parser.error("nothing to do: --judge, --small-model or --drop")
     try:
-        table = stored(given.out)
-        missing = sorted(set(given.drop) - set(table["judge"]))
+        missing = sorted(set(given.drop) - set(stored(given.out)["judge"]))
         if missing:
             parser.error(f"no verdicts of {missing[0]!r} are stored")
-        table = table.filter(~pl.col("judge").is_in(given.drop))
         with ExitStack() as stack:
             if given.small_model:
                 from small_model import SmallModel  # tests/servers; it starts a process
 
                 stack.enter_context(SmallModel(PORT))
-            for spec in specs:
-                table = merged(table, asked(spec, given.store, given.concurrency))
+            found = [asked(spec, given.store, given.concurrency) for spec in specs]
     except InputError as error:
         sys.exit(str(error))
+    table = stored(given.out).filter(~pl.col("judge").is_in(given.drop))  # only now: it may have changed meanwhile
+    for verdicts in found:
+        table = merged(table, verdicts)
     write(table, given.out)
 
 
