@@ -37,7 +37,8 @@ def read_parts(parts: str | Path) -> pl.DataFrame:
     """
     found = [part for part in _tables(parts, None) if part is not None]
     if not found:
-        raise InputError("is a directory that holds no verdicts", file=parts, expected="a folder that --engine ray wrote to")
+        problem = "is a directory that holds no verdicts"
+        raise InputError(problem, file=parts, expected="a folder that --engine ray wrote to")
     newest = pl.col("judge_hash").last().over("judge", order_by="created_at")
     finished = (~pl.col("status").is_in(ASKED_AGAIN)).alias("finished")
     table = (
