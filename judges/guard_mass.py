@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from interjudge.judges.llm_base import Token
@@ -22,6 +23,8 @@ LEAST_MASS: Final = 0.25
 _BLANKS: Final = " \t\r\n\u2581\u0120\u010a"  # the last three are how raw tokens write a blank or a new line
 _QUOTES: Final = "\"'\u201c\u201d`"
 _SHORTEST_PIECE: Final = 2  # letters: "un" of "unsafe" counts, "n" may begin anything
+
+Words = tuple[tuple[str, tuple[str, ...]], ...]  # label and its words
 
 
 def has_alternatives(tokens: Sequence[Token] | None) -> bool:
@@ -66,6 +69,7 @@ def masses(
     if here is None:
         return None
     found = dict.fromkeys(words, 0.0)
+    known = _hashable(words)
     path = 1.0
     for n in range(here, len(tokens)):
         token = tokens[n]
@@ -74,7 +78,7 @@ def masses(
         for spelled, logprob in _alternatives(token):
             if blank and spelled == token.text:
                 continue
-            label = label_of(spelled.removeprefix(lead), words, pieces=pieces)
+            label = _label_of(spelled.removeprefix(lead), known, pieces)
             if label is not None:
                 found[label] += path * _probability(logprob)
         if not blank:
@@ -85,15 +89,24 @@ def masses(
 
 def label_of(token: str, words: Mapping[str, Sequence[str]], *, pieces: bool) -> str | None:
     """The verdict that a token stands for: it is one of its words, or begins words of this verdict alone."""
+    return _label_of(token, _hashable(words), pieces)
+
+
+def _hashable(words: Mapping[str, Sequence[str]]) -> Words:
+    return tuple((label, tuple(known)) for label, known in words.items())
+
+
+@lru_cache(maxsize=4096)  # a guard's alternatives are mostly the same for every output
+def _label_of(token: str, words: Words, pieces: bool) -> str | None:
     bare = _bare(token).casefold()
     if not bare:
         return None
-    for label, known in words.items():
+    for label, known in words:
         if any(bare == word.casefold() for word in known):
             return label
     if not pieces or len(bare) < _SHORTEST_PIECE:
         return None
-    begun = [label for label, known in words.items() if any(word.casefold().startswith(bare) for word in known)]
+    begun = [label for label, known in words if any(word.casefold().startswith(bare) for word in known)]
     return begun[0] if len(begun) == 1 else None
 
 

@@ -24,7 +24,7 @@ from interjudge.judges.local_prompt import CUT_RULE, VERSION, Prompter, room_of
 BATCH: Final = 64
 GROW_TO: Final = 1024
 # Padded tokens in one pass. More gains nothing once the processor is busy; memory grows with it.
-_BUDGET: Final[Mapping[str, int]] = {"cpu": 2048, "mps": 8192, "cuda": 16384}
+_BUDGET: Final[Mapping[str, int]] = {"cpu": 4096, "mps": 8192, "cuda": 16384}
 
 
 class LocalEngine:
