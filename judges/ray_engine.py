@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,8 @@ import polars as pl
 
 from interjudge.errors import InputError, InterjudgeError, choices, did_you_mean
 from interjudge.judges.base import Judge
-from interjudge.judges.parts import done_ids, filesystem_of, full_path, write_part
+from interjudge.judges.distinct import output_hash
+from interjudge.judges.parts import HASH, done_outputs, filesystem_of, full_path, mark_used, write_part
 from interjudge.judges.registry import get_judge
 from interjudge.judges.runner import score
 
@@ -70,19 +71,25 @@ def score_with_ray(
     Raises
     ------
     InputError : Ray is not installed; a judge is behind a network or cannot be made; the outputs cannot be read, have
-        no `item_id`, or the same twice. InterjudgeError : the cluster cannot be reached, or it failed.
+        no `item_id`, or the same twice; `parts` is a file, or among the outputs.
+    InterjudgeError : the cluster cannot be reached, or it failed.
     """
     judges = [_local(get_judge(spec), spec) for spec in specs]
     for judge in judges:
         _check_columns(outputs, judge)
+    _check_parts(parts, outputs)
+    if isinstance(outputs, pl.DataFrame):
+        outputs = outputs.with_columns(pl.col("item_id").cast(pl.String))
+    ids = item_ids(outputs, limit)
     said: list[str] = []
     with _Cluster(address) as cluster:
         for spec, judge in zip(specs, judges, strict=True):
-            ids = _ids(outputs, limit)
-            done, unread = (pl.Series([], dtype=pl.String), 0) if redo else done_ids(parts, judge, repeats)
+            done, unread = done_outputs(parts, judge, repeats)
             if unread:
-                said.append(f"{judge.name}: {unread} parts in {parts} cannot be read; their outputs are scored again")
-            left = ids.filter(~ids.is_in(done.implode()))
+                which = "1 part" if unread == 1 else f"{unread:,} parts"
+                said.append(f"{judge.name}: {which} in {parts} could not be read, set aside; the outputs scored again")
+            left = ids if redo or done.is_empty() else _left(outputs, ids, judge, done)
+            mark_used(parts, judge)
             total, at = ids.len() * repeats, (ids.len() - left.len()) * repeats
             if progress is not None:
                 progress(judge.name, at, total)
@@ -95,12 +102,13 @@ def score_with_ray(
     return said
 
 
-def in_order(verdicts: pl.DataFrame, outputs: pl.DataFrame, judges: Sequence[str]) -> pl.DataFrame:
+def in_order(verdicts: pl.DataFrame, ids: pl.Series, judges: Sequence[str], repeats: int) -> pl.DataFrame:
     """The verdicts on these outputs by these judges, in the order in which `runner.score` has them."""
-    items = outputs.select("item_id", place=pl.int_range(pl.len()))
-    ranks = pl.DataFrame({"judge": list(judges), "rank": range(len(judges))}, schema={"judge": pl.String, "rank": int})
-    ordered = verdicts.join(items, on="item_id").join(ranks, on="judge").sort("rank", "place", "repeat")
-    return ordered.drop("rank", "place")
+    items = pl.DataFrame({"item_id": ids, "place": range(ids.len())}, schema={"item_id": pl.String, "place": int})
+    names = list(dict.fromkeys(judges))
+    ranks = pl.DataFrame({"judge": names, "rank": range(len(names))}, schema={"judge": pl.String, "rank": int})
+    asked = verdicts.filter(pl.col("repeat") < repeats).join(items, on="item_id").join(ranks, on="judge")
+    return asked.sort("rank", "place", "repeat").drop("rank", "place")
 
 
 class Scorer:
@@ -116,6 +124,8 @@ class Scorer:
 
         outputs = pl.DataFrame(pl.from_arrow(batch))
         verdicts = score(outputs, [self.judge], repeats=self.repeats)
+        hashes = outputs.select("item_id", output_hash(outputs, self.judge.reads).alias(HASH))
+        verdicts = verdicts.join(hashes, on="item_id", how="left", maintain_order="left")
         write_part(verdicts, f"{self.parts.rstrip('/')}/{self.judge.hash}", outputs["item_id"])
         return pa.table({"written": [verdicts.height]})
 
@@ -140,6 +150,7 @@ class _Cluster:
             raise InputError("--engine ray needs Ray, which is not installed", expected=_INSTALL) from error
         if self.address is not None:
             _refuse_dead(self.address)
+        self._own = not ray.is_initialized()  # a notebook's own stays
         local: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if here else {}
         try:
             self._words = redirect_stdout(sys.stderr)  # Ray prints of dead workers; standard output is for verdicts
@@ -158,7 +169,8 @@ class _Cluster:
     def __exit__(self, *_: object) -> None:
         import ray
 
-        ray.shutdown()
+        if self._own:
+            ray.shutdown()
         self._words.__exit__(None, None, None)
 
     def run(
@@ -226,12 +238,27 @@ def _refuse_dead(address: str) -> None:
             raise InterjudgeError(f"no Ray cluster answers at {address}: {error}") from error
 
 
+def _left(outputs: pl.DataFrame | str, ids: pl.Series, judge: Judge, done: pl.DataFrame) -> pl.Series:
+    """The item ids that are not done, or were done when their output was another one."""
+    read = ["item_id", *judge.reads]
+    tables: Iterable[pl.DataFrame] = [outputs] if isinstance(outputs, pl.DataFrame) else _batches(outputs, read)
+    hashes = [table.select("item_id", output_hash(table, judge.reads).alias(HASH)) for table in tables]
+    same = pl.concat(hashes).join(done, on=["item_id", HASH], how="semi")["item_id"]
+    return ids.filter(~ids.is_in(same.implode()))
+
+
 # Where things lie.
+
+
+def _batches(place: str, columns: list[str]) -> Iterator[pl.DataFrame]:
+    for batch in _dataset(place).to_batches(columns=columns):
+        yield pl.DataFrame(pl.from_arrow(batch)).with_columns(pl.col("item_id").cast(pl.String))
 
 
 def _only(batch: pa.Table, wanted: pl.Series) -> pa.Table:
     """The rows whose `item_id` is wanted."""
     frame = pl.DataFrame(pl.from_arrow(batch))
+    frame = frame.with_columns(pl.col("item_id").cast(pl.String))  # as `item_ids` has them
     return frame.filter(pl.col("item_id").is_in(wanted.implode())).to_arrow()
 
 
@@ -259,8 +286,24 @@ def _dataset(place: str) -> Any:
     return found
 
 
-def _ids(outputs: pl.DataFrame | str, limit: int | None) -> pl.Series:
-    """The item ids, in order; none is null, and each stands once."""
+def _check_parts(parts: str | Path, outputs: pl.DataFrame | str) -> None:
+    """Parts go into a folder of their own: those among the outputs would be read as outputs."""
+    place = full_path(parts)
+    if "://" not in place and Path(place).exists() and not Path(place).is_dir():
+        raise InputError("is a file", file=parts, expected="a folder for the parts, or a name that is free")
+    if not isinstance(outputs, pl.DataFrame):
+        of_outputs = full_path(outputs).rstrip("/")
+        if f"{place.rstrip('/')}/".startswith(f"{of_outputs}/"):
+            raise InputError("lies in the folder of the outputs", file=parts, expected="a folder of its own")
+
+
+def item_ids(outputs: pl.DataFrame | str, limit: int | None) -> pl.Series:
+    """The item ids, in order; none is null, and each stands once.
+
+    Raises
+    ------
+    InputError : one is null or stands twice, or the outputs cannot be read.
+    """
     if isinstance(outputs, pl.DataFrame):
         ids = outputs["item_id"]
     else:

@@ -164,7 +164,7 @@ def score(
     if cluster.is_ray([name for name, value in service.items() if value]):
         parts = store or default_parts(outputs, out)
         found = score_with_ray(
-            outputs, judge, parts, out, cluster, repeats=repeats, redo=redo, limit=limit, quiet=quiet
+            outputs, judge, parts, cluster, repeats=repeats, redo=redo, limit=limit, from_=from_, quiet=quiet
         )
         _finish(found, out, [outputs], parts, quiet=quiet, max_missing=max_missing)
         return
@@ -462,21 +462,20 @@ def show_judge(
 
 
 def _finish(
-    verdicts: pl.DataFrame | None, out: str | None, inputs: Sequence[str], store: Path | str | None, *,
+    verdicts: pl.DataFrame, out: str | None, inputs: Sequence[str], store: Path | str | None, *,
     quiet: bool, max_missing: float | None, notes: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Write what was scored, say what there is, and check that it is enough; None stays where the workers put it."""
+    """Write what was scored, say what there is, and check that it is enough."""
     from interjudge.cli_tables import print_scores
     from interjudge.datasets.write import write_table
 
-    if verdicts is not None and out is not None:
+    if out is not None:
         write_table(verdicts, out, inputs=inputs)
-    if verdicts is not None and not quiet:
+    if not quiet:
         print_scores(verdicts, screen.console(stderr=out == "-"), notes=notes)
     _wrote([path for path in (store, out) if path not in (None, "-")], err=out == "-")
-    if verdicts is not None:
-        _check_silent(verdicts)
-        _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
+    _check_silent(verdicts)
+    _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
 
 
 def _stopped(db: Path | None, done: dict[str, tuple[int, int]]) -> None:

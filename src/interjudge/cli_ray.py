@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from interjudge import cli_screen as screen
-from interjudge.errors import InputError, choices
+from interjudge.errors import InputError, choices, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,15 +56,15 @@ def default_parts(outputs: str, out: str | None) -> str:
 
 
 def score_with_ray(
-    outputs: str, specs: Sequence[str], parts: str, out: str | None, cluster: Cluster, *,
-    repeats: int, redo: bool, limit: int | None, quiet: bool,
-) -> pl.DataFrame | None:  # fmt: skip
-    """Run it; the verdict table where there is to be one: for outputs that are here, or that `out` asks for."""
+    outputs: str, specs: Sequence[str], parts: str, cluster: Cluster, *,
+    repeats: int, redo: bool, limit: int | None, from_: str | None, quiet: bool,
+) -> pl.DataFrame:  # fmt: skip
+    """Run it; the verdicts on these outputs by these judges."""
     from interjudge.judges import ray_engine
     from interjudge.judges.parts import read_parts
     from interjudge.judges.registry import get_judge
 
-    table = _read_here(outputs, limit, quiet)
+    table = _read_here(outputs, limit, from_, quiet)
     done: dict[str, tuple[int, int]] = {}
     try:
         with screen.bars(quiet) as progress:
@@ -76,23 +76,22 @@ def score_with_ray(
     except KeyboardInterrupt:
         stored = ", ".join(f"stored {n:,} of {total:,} verdicts of {judge}" for judge, (n, total) in done.items())
         said_last = f"stopped; {stored or 'nothing was scored'}, in {parts}. The same command resumes."
-        typer.echo(f"interjudge: {said_last}", err=True)
+        typer.echo(f"interjudge: {printable(said_last)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     for sentence in said:
-        typer.echo(f"interjudge: {sentence}", err=True)
-    if table is None and out is None:
-        return None
-    verdicts = read_parts(parts)
-    if table is None:
-        return verdicts
-    return ray_engine.in_order(verdicts, table, [get_judge(spec).name for spec in specs])
+        typer.echo(f"interjudge: {printable(sentence)}", err=True)
+    judges = [get_judge(spec) for spec in specs]
+    ids = ray_engine.item_ids(outputs if table is None else table, limit)
+    return ray_engine.in_order(read_parts(parts, judges), ids, [judge.name for judge in judges], repeats)
 
 
-def _read_here(outputs: str, limit: int | None, quiet: bool) -> pl.DataFrame | None:
+def _read_here(outputs: str, limit: int | None, from_: str | None, quiet: bool) -> pl.DataFrame | None:
     """The outputs of a file in any format; None for a folder or an address, which the workers read themselves."""
     from interjudge.datasets.outputs import read_outputs
 
     if "://" in outputs or Path(outputs).is_dir():
+        if from_ is not None:
+            raise InputError("--from does not go with a folder or an address, which hold Parquet", file=outputs)
         return None
     with screen.working("reading the outputs", quiet=quiet):
-        return read_outputs(outputs, limit=limit)
+        return read_outputs(outputs, limit=limit, format=from_, tell=screen.tell_found(quiet))

@@ -16,7 +16,7 @@ import pytest
 from interjudge.datasets.demo import load_outputs
 from interjudge.datasets.verdicts import read_verdicts
 from interjudge.errors import InputError, InterjudgeError
-from interjudge.judges.parts import read_parts, write_part
+from interjudge.judges.parts import done_outputs, mark_used, read_parts, write_part
 from interjudge.judges.ray_engine import score_with_ray
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -83,10 +83,12 @@ def test_the_same_verdicts_as_without_ray_though_a_worker_is_killed_and_nothing_
     one, *_ = sorted((folder / "ray.parts").rglob("*.parquet"))
     lost = pl.read_parquet(one).filter(judge="my_judges:parity")
     one.write_bytes(one.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read as a part of verdicts"):
+        read_verdicts(folder / "ray.parts")
     (folder / "kill").unlink()
     again = run(folder, "outputs.parquet", *judges, "--engine", "ray", "--out", "ray2.parquet", "--store", "ray.parts")
     assert again.returncode == 0, again.stderr
-    assert "1 parts in ray.parts cannot be read" in again.stderr
+    assert "1 part in ray.parts could not be read, set aside" in again.stderr
     assert pl.read_parquet(folder / "ray2.parquet").select(SAID).equals(expected)
     # the one output that the judge cannot judge is asked again, with what was in the broken part, and no other
     failed = pl.read_parquet(folder / "plain.parquet").filter(status="error")["item_id"].to_list()
@@ -98,7 +100,7 @@ def test_the_same_verdicts_as_without_ray_though_a_worker_is_killed_and_nothing_
 
 @pytest.mark.slow
 def test_outputs_and_verdicts_at_addresses_are_read_and_written_by_the_workers(folder: Path):
-    outputs = pl.read_parquet(folder / "outputs.parquet")
+    outputs = pl.read_parquet(folder / "outputs.parquet").with_columns(item_id=pl.int_range(pl.len()))  # numbers
     (folder / "many").mkdir()
     for n, part in enumerate(outputs.iter_slices(100)):
         part.write_parquet(folder / "many" / f"{n}.parquet")
@@ -106,7 +108,20 @@ def test_outputs_and_verdicts_at_addresses_are_read_and_written_by_the_workers(f
     done = run(folder, where, "-j", "my_judges:parity", "--engine", "ray", "--store", f"{folder.as_uri()}/remote")
     assert done.returncode == 0, done.stderr
     verdicts = read_parts(f"{folder.as_uri()}/remote")
-    assert sorted(verdicts["item_id"]) == sorted(outputs["item_id"])
+    assert sorted(verdicts["item_id"]) == sorted(outputs["item_id"].cast(pl.String))
+    assert "my_judges:parity" in done.stdout  # the counts, though nothing is written here
+    # the same ids with other texts are other outputs: one is scored again, nothing else
+    changed = pl.read_parquet(folder / "many" / "0.parquet")
+    other = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("one letter")).otherwise("response")
+    changed.with_columns(response=other).write_parquet(folder / "many" / "0.parquet")
+    before = len(asked(folder))
+    arguments = ["-j", "my_judges:parity", "--engine", "ray", "--store", f"{folder.as_uri()}/remote", "--limit", "50"]
+    again = run(folder, where, *arguments, "--out", "few.parquet")
+    assert again.returncode == 0, again.stderr
+    assert [line.split()[1] for line in asked(folder)[before:]][-1] == "1"
+    few = pl.read_parquet(folder / "few.parquet")
+    assert few["item_id"].to_list() == [str(n) for n in range(50)]
+    assert few["label"][3] == "even"  # of ten letters
     assert max(pl.read_parquet(part).height for part in (folder / "remote").rglob("*.parquet")) <= 32
 
 
@@ -159,6 +174,71 @@ def test_of_two_verdicts_the_newer_finished_one_counts_and_of_two_hashes_the_one
     part("ok", "third", "h2", "2026-01-04")
     assert read_parts(tmp_path)["label"].to_list() == ["third"]
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def one_part(folder: Path, **more: object) -> None:
+    row = {
+        "item_id": "a", "judge": "j", "repeat": 0, "judge_kind": "keyword", "construct": "x", "status": "ok",
+        "label": "yes", "judge_hash": "h1", "output_hash": "o1", "created_at": "2026-01-01T00:00:00+00:00", **more,
+    }  # fmt: skip
+    write_part(pl.DataFrame([row]), f"{folder}/{row['judge_hash']}", pl.Series([row["item_id"]]))
+
+
+class Named:
+    """As much of a judge as a folder of parts asks for."""
+
+    def __init__(self, judge_hash: str) -> None:
+        self.hash = judge_hash
+
+
+def test_a_judge_that_went_back_to_an_earlier_version_is_the_one_used_last(tmp_path: Path):
+    """h2's verdicts are newer; h1, whose verdicts were all there, is used again: its name means h1 now."""
+    one_part(tmp_path, label="first")
+    one_part(tmp_path, label="second", judge_hash="h2", created_at="2026-01-02T00:00:00+00:00")
+    assert read_parts(tmp_path)["label"].to_list() == ["second"]
+    mark_used(tmp_path, Named("h1"))  # type: ignore[arg-type]
+    assert read_parts(tmp_path)["label"].to_list() == ["first"]
+    assert read_parts(tmp_path, [Named("h2")])["label"].to_list() == ["second"]  # type: ignore[list-item]
+
+
+def test_asking_again_takes_no_finished_verdict_away(tmp_path: Path):
+    """The second file has the first one's name; its verdict failed, and it has one repeat of two."""
+    one_part(tmp_path)
+    one_part(tmp_path, repeat=1)
+    one_part(tmp_path, status="error", label=None, created_at="2026-01-02T00:00:00+00:00")
+    assert read_parts(tmp_path).select("repeat", "status", "label").rows() == [(0, "ok", "yes"), (1, "ok", "yes")]
+
+
+def test_a_verdict_on_another_text_under_the_same_id_does_not_count(tmp_path: Path):
+    judge = Named("h1")
+    one_part(tmp_path)
+    assert done_outputs(tmp_path, judge, 1)[0].rows() == [("a", "o1")]  # type: ignore[arg-type]
+    one_part(tmp_path, status="error", label=None, output_hash="o2", created_at="2026-01-02T00:00:00+00:00")
+    assert read_parts(tmp_path)["status"].to_list() == ["error"]
+    assert done_outputs(tmp_path, judge, 1)[0].rows() == []  # type: ignore[arg-type]
+
+
+def test_a_broken_part_is_said_where_it_is_read_and_set_aside_where_it_is_scored_again(tmp_path: Path):
+    one_part(tmp_path)
+    (tmp_path / "h1" / "x.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"x\.parquet: cannot be read as a part"):
+        read_parts(tmp_path)
+    assert done_outputs(tmp_path, Named("h1"), 1)[1] == 1  # type: ignore[arg-type]
+    assert (tmp_path / "h1" / ".x.parquet.broken").read_bytes() == b"PAR1"
+    assert read_parts(tmp_path).height == 1
+
+
+def test_a_folder_called_like_a_column_is_none(tmp_path: Path):
+    one_part(tmp_path / "judge=other")
+    assert read_parts(tmp_path / "judge=other")["judge"].to_list() == ["j"]
+
+
+def test_parts_go_into_a_folder_of_their_own(tmp_path: Path):
+    OUTPUTS.write_parquet(tmp_path / "outputs.parquet")
+    with pytest.raises(InputError, match="lies in the folder of the outputs"):
+        score_with_ray(str(tmp_path), ["keyword:default"], tmp_path / "parts")
+    with pytest.raises(InputError, match="is a file"):
+        score_with_ray(OUTPUTS, ["keyword:default"], tmp_path / "outputs.parquet")
 
 
 def test_a_folder_without_verdicts_is_said(tmp_path: Path):
