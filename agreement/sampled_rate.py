@@ -7,7 +7,8 @@ pi the inclusion probabilities and w = 1 / pi:
 
 The difference estimator of survey sampling (Särndal, Swensson and Wretman 1992, section 6.3) with Hajek's (1971)
 weights; in machine learning, active statistical inference (Zrnic and Candes 2024, equation 1). Right on average
-whatever f is worth, as long as the probabilities are those of the draw and f has not seen the labels.
+whatever f is worth (but for the bias of a ratio, which falls with 1 / n), as long as the probabilities are those of the
+draw, none of them is 0, and f has not seen the labels.
 """
 
 from __future__ import annotations

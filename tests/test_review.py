@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -74,16 +75,24 @@ def test_the_queue_is_kept_and_read_again(folder: Path, tmp_path: Path):
     assert kept_queue(out) is None
     keep_queue(queue_of(folder), out)
     assert kept_queue(out) == queue_of(folder)
-    queue_path(out).write_text("{}")
-    with pytest.raises(InputError, match="is no queue of a review"):
-        kept_queue(out)
+    whole = queue_path(out).read_text()
+    negative = whole.replace('"inclusion_probability": ', '"inclusion_probability": -')
+    for broken in ("{}", "[", negative, whole.replace('"label": "yes"', '"label": "other"')):
+        assert broken != whole
+        queue_path(out).write_text(broken)
+        with pytest.raises(InputError, match="is no queue of a review"):
+            kept_queue(out)
 
 
 def test_the_rate_of_a_queue_in_order_of_doubt_comes_when_all_is_labelled(folder: Path):
     queue = queue_of(folder, doubtful_first=True)
     labels = {item.item_id: queue.labels[0] for item in queue.items}
-    assert queue.rate(dict(list(labels.items())[:15]), 0.95) is None
-    assert queue.rate(labels, 0.95) is not None
+    some = dict(list(labels.items())[:15])
+    assert queue.rate(some, some, 0.95) is None
+    assert queue.rate(labels, labels, 0.95) is not None
+    found = queue.rate(some, labels, 0.95)  # the other five were seen, and could not be labelled
+    assert found is not None
+    assert found.n == 15
 
 
 # The labels.
@@ -221,8 +230,41 @@ def test_the_page_is_blind_until_asked_and_shows_control_characters(server: Revi
     assert "\\x1b[31m" in state["item"]["response"]
     assert "model" not in state["item"]
     assert "why" not in state["item"]
-    asked = json.loads(ask(server, f"judges?item_id={state['item']['item_id']}")[1])
+    asked = json.loads(ask(server, f"judges?reviewer=ana&item_id={state['item']['item_id']}")[1])
     assert asked["about"] == {"model": "m"}
+
+
+def test_a_label_says_whether_its_reviewer_saw_the_judges_whatever_was_done_in_between(server: ReviewServer):
+    """The judges of output 0 are asked for, then output 1 is labelled, then output 0; bo asked for nothing."""
+    first, second = (item.item_id for item in server.review.queue.items[:2])
+    label = server.review.queue.labels[0]
+    assert ask(server, f"judges?reviewer=ana&item_id={first}")[0] == 200
+    for item_id in (second, first):
+        assert ask(server, "label", {"reviewer": "ana", "item_id": item_id, "label": label})[0] == 200
+    assert ask(server, "take-back", {"reviewer": "ana", "item_id": first})[0] == 200
+    for name in ("ana", "bo"):
+        assert ask(server, "label", {"reviewer": name, "item_id": first, "label": label})[0] == 200
+    shown = {(r["judge"], r["item_id"]): r["judges_shown"] for r in server.review.labels.rows()}
+    assert shown == {("ana", second): False, ("ana", first): True, ("bo", first): False}
+
+
+def test_a_judge_is_no_reviewer(server: ReviewServer):
+    """Beside the judge's own verdicts the label would be a second verdict of one judge."""
+    server.review.automatic = {"j0"}
+    said = {"reviewer": " j0 ", "item_id": server.review.queue.items[0].item_id, "label": None}
+    status, text = ask(server, "label", said)
+    assert status == 400
+    assert "that of a judge" in text
+    assert server.review.labels.rows() == []
+
+
+def test_requests_that_are_no_requests_end_in_an_answer(server: ReviewServer, capfd: pytest.CaptureFixture[str]):
+    said = {"reviewer": "ana", "item_id": server.review.queue.items[0].item_id, "label": None, "at": float("inf")}
+    assert ask(server, "label", said)[0] == 200  # no place: the first without a label
+    with socket.create_connection(server.server_address[:2]) as raw:  # type: ignore[arg-type]
+        raw.sendall(f"GET http://[ HTTP/1.1\r\nHost: {server.origin.removeprefix('http://')}\r\n\r\n".encode())
+        assert b" 400 " in raw.recv(1000).splitlines()[0]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 # All of it.
@@ -278,6 +320,15 @@ def test_a_review_in_a_browser_that_is_killed_and_goes_on(folder: Path, tmp_path
         api.expect(count).to_contain_text("13 of 20")
         last = Labels(out).rows()[-1]
         assert (last["rationale"], last["judges_shown"]) == ("1 seen", True)
+        page.keyboard.press("ArrowLeft")
+        api.expect(page.locator("#labels .given")).to_have_count(1)
+        page.keyboard.press("u")
+        api.expect(count).to_contain_text("12 of 20")
+
+        page.keyboard.down("2")
+        api.expect(count).to_contain_text("13 of 20")
+        page.keyboard.down("2")  # held: it repeats, and is no second label
+        page.keyboard.up("2")
         page.keyboard.press("ArrowLeft")
         api.expect(page.locator("#labels .given")).to_have_count(1)
         page.keyboard.press("u")

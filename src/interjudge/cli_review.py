@@ -13,7 +13,7 @@ from interjudge import cli_screen as screen
 from interjudge.errors import InputError
 
 if TYPE_CHECKING:
-    from interjudge.agreement.analysis import Tables
+    from interjudge.agreement.analysis import QuestionSpec, Tables
     from interjudge.review_queue import Queue
     from interjudge.review_server import Review
 
@@ -68,14 +68,18 @@ def review(
     from interjudge.datasets.write import check_target
     from interjudge.review_labels import Labels
     from interjudge.review_queue import keep_queue, kept_queue, make_queue, queue_path
+    from interjudge.review_server import reviewer_name
 
     if out.suffix != ".jsonl":
         raise InputError("labels are written as JSON Lines", file=out, expected="a name that ends in .jsonl")
     for path in (out, queue_path(out)):
         check_target(path, inputs=opt.inputs_of(verdicts, outputs, reference), table=False)
+    reviewer = reviewer_name(reviewer) if reviewer else ""
     kept, given = kept_queue(out), Labels(out)
     given.rows()  # a file of something else is said now
     spec = opt.question_spec(construct, labels, positive, None, map_, threshold)
+    if kept is not None:
+        _refuse_other_question(kept, out, spec)
     with screen.working("reading the verdicts", quiet=quiet):
         loaded = opt.load(
             verdicts, judge_columns, outputs, reference, gold_column, (), judge, tell=screen.tell_found(quiet)
@@ -84,9 +88,13 @@ def review(
         with screen.working("choosing outputs", quiet=quiet):
             panel = build(spec, loaded)
             opt.refuse_silent(reference, panel)
-            kept = make_queue(panel, next_, random_share=random_share, doubtful_first=doubtful_first, seed=seed)
-        _refuse_textless(kept, loaded, outputs)
-        keep_queue(kept, out)
+            made = make_queue(panel, next_, random_share=random_share, doubtful_first=doubtful_first, seed=seed)
+        _refuse_textless(made, loaded, outputs)
+        with given.locked():  # of two reviews that begin at the same time, one makes the queue of both
+            kept = kept_queue(out)
+            if kept is None:
+                keep_queue(made, out)
+                kept = made
     _refuse_textless(kept, loaded, outputs)
     _serve(_review(kept, given, loaded, confidence, reviewer), port, browser=browser, quiet=quiet)
 
@@ -109,7 +117,20 @@ def _review(queue: Queue, given: Any, loaded: Tables, confidence: float, reviewe
     for row in loaded.verdicts.filter(pl.col("item_id").is_in(ids)).iter_rows(named=True):
         cells = {c: visible_lines(row[c]) if isinstance(row[c], str) else row[c] for c in shown}
         verdicts.setdefault(row["item_id"], []).append({**cells, "judge": visible(row["judge"], 200)})
-    return Review(queue, given, about, verdicts, confidence, reviewer)
+    automatic = set(loaded.verdicts.filter(pl.col("judge_kind") != "human")["judge"])
+    if reviewer in automatic:
+        raise InputError("the reviewer's name is that of a judge", found=reviewer, expected="another --reviewer")
+    return Review(queue, given, about, verdicts, confidence, reviewer, automatic)
+
+
+def _refuse_other_question(queue: Queue, out: Path, spec: QuestionSpec) -> None:
+    """What was begun goes on with its own question, and no other."""
+    begun = (queue.construct_name, set(queue.labels))
+    if (spec.construct or begun[0], set(spec.labels or begun[1])) != begun:
+        raise InputError(
+            f"was begun for {queue.construct_name}: {', '.join(queue.labels)}",
+            file=out, expected="another --out for another question",
+        )  # fmt: skip
 
 
 def _refuse_textless(queue: Queue, loaded: Tables, outputs: str) -> None:

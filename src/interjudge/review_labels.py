@@ -70,7 +70,7 @@ class Labels:
         self._change({"item_id": item_id, "judge": reviewer}, None)
 
     def _change(self, key: dict[str, Any], new: dict[str, Any] | None) -> None:
-        with self._locked():
+        with self.locked():
             rows = self.rows()
             at = next((n for n, row in enumerate(rows) if all(row[k] == key[k] for k in KEY)), None)
             if at is not None:
@@ -81,7 +81,8 @@ class Labels:
             write_text("".join(f"{line}\n" for line in lines), self.path)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Nobody else changes the file, or begins a review of it, inside the block."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.lock.open("a") as file:
             try:

@@ -7,10 +7,11 @@ with the same sample, and its rate stays right.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from interjudge.agreement.label_plan import Believed, next_items, planned_label
 from interjudge.agreement.latent import estimate_truth
@@ -32,8 +33,8 @@ class Queued(BaseModel):
     item_id: str
     why: str
     p_consensus_wrong: float | None
-    inclusion_probability: float
-    believed: float
+    inclusion_probability: float = Field(gt=0, le=1)
+    believed: float = Field(ge=0, le=1)
 
 
 class Queue(BaseModel):
@@ -45,15 +46,25 @@ class Queue(BaseModel):
     construct_name: str
     labels: tuple[str, ...]
     label: str
-    everywhere: float
+    everywhere: float = Field(ge=0, le=1)
     n_outputs: int
     sampled: bool
     items: tuple[Queued, ...]
 
-    def rate(self, labels: dict[str, str], confidence: float) -> Estimate | None:
-        """The rate of `label` among all outputs, from the labels (by item id) so far; None where they are no sample."""
+    @model_validator(mode="after")
+    def _whole(self) -> Queue:
+        if self.label not in self.labels or len({item.item_id for item in self.items}) < len(self.items):
+            raise ValueError("a label that is none of the labels, or an output twice")
+        return self
+
+    def rate(self, labels: Mapping[str, str], seen: Collection[str], confidence: float) -> Estimate | None:
+        """The rate of `label` among all outputs that were without a reference label.
+
+        `labels`: so far, by item id; `seen`: the item ids that somebody labelled or found impossible to label. None
+        where they are no sample: in order of doubt until all are seen.
+        """
         mine = [item for item in self.items if item.item_id in labels]
-        if not self.sampled and len(mine) < len(self.items):
+        if not self.sampled and any(item.item_id not in seen for item in self.items):
             return None
         return sampled_rate(
             [float(labels[item.item_id] == self.label) for item in mine],

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,7 +40,9 @@ class Review:
     verdicts: Mapping[str, list[dict[str, Any]]]
     confidence: float = 0.95
     reviewer: str = ""  # suggested on the page
+    automatic: Collection[str] = ()  # names of judges, which are no reviewers'
     lock: threading.Lock = field(default_factory=threading.Lock)
+    shown: set[tuple[str, str]] = field(default_factory=set)  # reviewer and output of whom the judges were seen
 
     def state(self, reviewer: str, at: int | None = None) -> dict[str, Any]:
         """What the page shows: the output at place `at`, or the first without a label, and how far the review is."""
@@ -71,11 +74,15 @@ class Review:
             "given": given,
         }
 
-    def judges(self, item_id: str) -> dict[str, Any]:
-        """What a reviewer is blind to unless asked: the judges' verdicts, the model, why this output is here."""
+    def judges(self, item_id: str, reviewer: str) -> dict[str, Any]:
+        """What a reviewer is blind to unless asked: the judges' verdicts, the model, why this output is here.
+
+        A label that this reviewer gives from now on says that the judges were seen.
+        """
         item = next((item for item in self.queue.items if item.item_id == item_id), None)
         if item is None:
             raise InputError("no such output in this review")
+        self.shown.add((reviewer, item_id))
         known = self.texts.get(item_id, {})
         about = {name: visible(known[name], 200) for name in ("model", "benchmark", "category") if known.get(name)}
         return {"verdicts": self.verdicts.get(item_id, []), "about": about, "why": visible(item.why, 300)}
@@ -87,7 +94,9 @@ class Review:
         ------
         InputError : a field is missing or not what it must be.
         """
-        reviewer, item_id, label = _name(said.get("reviewer")), said.get("item_id"), said.get("label")
+        reviewer, item_id, label = reviewer_name(said.get("reviewer")), said.get("item_id"), said.get("label")
+        if reviewer in self.automatic:
+            raise InputError("the reviewer's name is that of a judge", expected="another name")
         item = next((item for item in self.queue.items if item.item_id == item_id), None)
         if item is None:
             raise InputError("no such output in this review")
@@ -100,15 +109,16 @@ class Review:
             "item_id": item.item_id, "judge": reviewer, "repeat": 0, "judge_kind": "human",
             "construct": self.queue.construct_name, "status": "judge_refused" if label is None else "ok",
             "label": label, "rationale": note or None, "inclusion_probability": item.inclusion_probability,
-            "judges_shown": bool(said.get("judges_shown")),
         }  # fmt: skip
         with self.lock:
-            self.labels.put(row)
+            before = self.labels.of(reviewer).get(item.item_id, {})
+            shown = (reviewer, item.item_id) in self.shown or before.get("judges_shown") is True
+            self.labels.put({**row, "judges_shown": shown})
         return reviewer
 
     def take_back(self, said: Mapping[str, Any]) -> str:
         """Drop a label again; answers the reviewer's name."""
-        reviewer, item_id = _name(said.get("reviewer")), said.get("item_id")
+        reviewer, item_id = reviewer_name(said.get("reviewer")), said.get("item_id")
         if not isinstance(item_id, str):
             raise InputError("no such output in this review")
         with self.lock:
@@ -119,7 +129,9 @@ class Review:
         """The rate after the labels so far (this reviewer's, else the first other's), and its intervals on the way."""
         first: dict[str, str] = {}
         order: list[str] = []
-        for row in self.labels.rows():
+        rows = self.labels.rows()
+        seen = {row["item_id"] for row in rows}
+        for row in rows:
             if row["status"] == "ok" and row.get("label") in self.queue.labels:
                 if row["item_id"] not in first:
                     order.append(row["item_id"])
@@ -130,10 +142,10 @@ class Review:
         step = max(1, len(order) // 60)
         history = []
         for n in sorted({*range(step, len(order) + 1, step), len(order)} - {0}):
-            found = self.queue.rate({item_id: first[item_id] for item_id in order[:n]}, self.confidence)
+            found = self.queue.rate({item_id: first[item_id] for item_id in order[:n]}, seen, self.confidence)
             if found is not None and found.ci_low is not None:
                 history.append([n, found.value, found.ci_low, found.ci_high])
-        last = self.queue.rate({item_id: first[item_id] for item_id in order}, self.confidence) if order else None
+        last = self.queue.rate({item_id: first[item_id] for item_id in order}, seen, self.confidence) if order else None
         return {
             "label": visible(self.queue.label, 80),
             "before": self.queue.everywhere,
@@ -155,7 +167,13 @@ def _cut(text: str) -> str:
     return visible_lines(text)
 
 
-def _name(given: object) -> str:
+def reviewer_name(given: object) -> str:
+    """The name of a reviewer without white space around it.
+
+    Raises
+    ------
+    InputError : it is empty, too long, or holds what cannot be seen.
+    """
     if not isinstance(given, str) or not given.strip() or len(given) > MOST_NAME or not given.isprintable():
         raise InputError("the reviewer's name is not understood", expected=f"1 to {MOST_NAME} printable characters")
     return given.strip()
@@ -172,6 +190,11 @@ class ReviewServer(ThreadingHTTPServer):
         super().__init__((ADDRESS, port), _Handler)
         self.origin = f"http://{ADDRESS}:{self.server_address[1]}"
         self.url = f"{self.origin}/{self.token}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a page that was closed half-way nothing is said: nobody is there to be told."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 _PAGE_HEADERS: Final = {
@@ -203,9 +226,9 @@ class _Handler(BaseHTTPRequestHandler):
         if name == "":
             self._page()
         elif name == "state":
-            self._answer(lambda: review.state(_name(query.get("reviewer")), _place(query.get("at"))))
+            self._answer(lambda: review.state(reviewer_name(query.get("reviewer")), _place(query.get("at"))))
         elif name == "judges":
-            self._answer(lambda: review.judges(query.get("item_id", "")))
+            self._answer(lambda: review.judges(query.get("item_id", ""), reviewer_name(query.get("reviewer"))))
         else:
             self._problem(HTTPStatus.NOT_FOUND, "no such page")
 
@@ -236,7 +259,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") != self.server.origin.removeprefix("http://"):  # a name that resolves to us
             self._problem(HTTPStatus.FORBIDDEN, "of another host")
             return None
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:  # an address like http://[
+            self._problem(HTTPStatus.BAD_REQUEST, "no address")
+            return None
         token, _, name = parts.path.removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             self._problem(HTTPStatus.FORBIDDEN, "open the address that the command printed")
@@ -256,10 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = make()
         except InputError as error:
             self._problem(HTTPStatus.BAD_REQUEST, str(error))
-        except (
-            InterjudgeError,
-            OSError,
-        ) as error:  # the disk is full, say: the page tells, and nothing counts as saved
+        except (InterjudgeError, OSError) as error:  # a full disk: the page tells, and nothing counts as saved
             self._problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         else:
             self._send(HTTPStatus.OK, json.dumps(found).encode(), "application/json")
@@ -283,5 +307,5 @@ class _Handler(BaseHTTPRequestHandler):
 def _place(given: object) -> int | None:
     try:
         return int(given)  # type: ignore[call-overload,no-any-return]  # whatever it is, it is a place or none
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
