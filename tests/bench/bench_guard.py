@@ -4,8 +4,8 @@
     python tests/bench/bench_guard.py --device cuda --size 8b           real size, random weights
 
 1. The toy Llama guard of the tests (trained, so its verdicts mean something) on the demo outputs: the judge
-   `guard/FOLDER?format=llama_guard_3` as a whole, categories included, against the loop. Then the same guard trained
-   with a policy of three times the length: as long as published ones that describe their categories.
+   `guard/FOLDER?format=llama_guard_3` as a whole, categories included, against the loop. Then the same weights
+   with a policy of eight times the length, about as long as a published one that describes its categories.
 2. A larger random model and a policy of three times the length: with and without the shared beginning.
 3. With `--size`: the architecture of a published 1B or 8B guard with random weights in bfloat16, tokens per second, the
    share of the card's peak (`--peak`, TFLOP/s of dense bfloat16), and the ratio to `generate` for each output.
@@ -16,6 +16,7 @@ Runs alternate; medians; verdicts must be equal (1, 2), else the script ends wit
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
@@ -28,8 +29,8 @@ import polars as pl
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
-import toy_models
-from toy_models import conversation, examples, llama_guard, toy_model
+from toy_models import POLICY, conversation, examples, llama_guard, toy_model
+from transformers import AutoTokenizer
 
 from interjudge.judges import local_engine
 from interjudge.judges.guard_base import Ask, Local
@@ -82,14 +83,14 @@ def toy(runs: int) -> bool:
 
 
 def long(runs: int) -> bool:
-    """Trained here, for a minute or two, and kept beside the others."""
-    folder = toy_model("llama").with_name("bench-llama-long")
-    if not folder.is_dir():
-        toy_models._LONGEST = 800
-        aside = Path(tempfile.mkdtemp(dir=folder.parent))
-        llama_guard(aside, policy=3)
-        aside.rename(folder)
-    return against_loop(folder, "The same with a policy of three times the length", runs)
+    """The trained weights with another chat template: the policy stands in it eight times."""
+    policy = POLICY.replace("\n", "\\n")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(toy_model("llama"), folder, dirs_exist_ok=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer.chat_template = tokenizer.chat_template.replace(policy, 8 * policy)
+        tokenizer.save_pretrained(folder)
+        return against_loop(Path(folder), "The same guard with a policy of eight times the length", runs)
 
 
 def against_loop(folder: Path, title: str, runs: int) -> bool:
