@@ -100,6 +100,8 @@ def public_sets(path: Path | str | None = None) -> dict[str, PublicSet]:
         else:
             text = Path(path).read_text(encoding="utf-8")
         found = tomllib.loads(text).get("sets", {})
+        if not found:
+            raise InputError("holds no sets", file=where, expected=_EXPECTED)
         return {name: PublicSet(name=name, **said) for name, said in found.items()}
     except FileNotFoundError:
         raise InputError("there is no such file", file=path, expected="a list of sets (TOML)") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ _MODELS: Final = 12
 _JUDGES: Final = 8
 _NAME: Final = 60
 _INPUTS: Final = 6
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NUMBERS_FROM: Final = 5  # columns of the table of rates from which on they are set to the right
 
 
@@ -74,6 +76,10 @@ def section_lines(report: Report, subject: Subject, level: int = 2) -> Iterator[
     if rows:
         yield ""
         yield from _table(rows, several=len(report.questions) > 1, confidence=report.questions[0].agreement.confidence)
+    hidden = sum(max(0, len(rate_rows(question, subject.model)) - _MODELS) for question in report.questions)
+    if hidden:
+        yield ""
+        yield f"{count(hidden, 'more rate')} in the report."
     warnings = [line for question in report.questions for line in _unreliable(question, subject.model)]
     if warnings:
         yield ""
@@ -221,14 +227,17 @@ def _unreliable(question: QuestionResult, model: str | None) -> Iterator[str]:
     if flags is not None and flags.n_flagged:
         worst = sorted(flags.by_reason.items(), key=lambda entry: (-entry[1], entry[0]))[:2]
         why = f", mostly because: {listed([visible(reason, 60) for reason, _ in worst])}" if worst else ""
-        yield f"{on}: {count(flags.n_flagged)} of {count(flags.n_verdicts, 'verdict')} are flagged{why}."
+        are = "is" if flags.n_flagged == 1 else "are"
+        yield f"{on}: {count(flags.n_flagged)} of {count(flags.n_verdicts, 'verdict')} {are} flagged{why}."
     missing = [(sum(j.missing.values()), j.judge) for j in a.judges if sum(j.missing.values())]
     if missing:
         most, judge = max(missing)
-        yield (
-            f"{on}: {count(sum(n for n, _ in missing))} verdicts are missing, most of them of {quote(judge)} "
-            f"({count(most)}); they count as no label."
-        )
+        whole = sum(n for n, _ in missing)
+        if len(missing) == 1:
+            yield f"{on}: {count(whole, 'verdict')} of {quote(judge)} missing; counted as no label."
+        else:
+            of = f"most of them of {quote(judge)} ({count(most)})"
+            yield f"{on}: {count(whole, 'verdict')} missing, {of}; counted as no label."
     measure = ranking_measure(a.judges)
     guessing = [j.judge for j in a.judges if measured(j, measure) and may_guess(j, measure)]
     if guessing:
@@ -287,7 +296,14 @@ def _origin(report: Report, subject: Subject) -> Iterator[str]:
 
 
 def _target(link: str) -> str:
-    """A link as the target of Markdown's brackets: nothing in it ends them, and no scheme that runs."""
+    """A link as the target of Markdown's brackets: nothing in it ends them, and no scheme that runs.
+
+    Raises
+    ------
+    InputError : it has another scheme than http and https.
+    """
+    if (scheme := _SCHEME.match(link)) and scheme.group(1).lower() not in ("http", "https"):
+        raise InputError("--link is neither a web address nor a path", found=link, expected="https://... or a path")
     clean = visible(link, 500)
     for char in '\\<>()[]"`|& ':
         clean = clean.replace(char, f"%{ord(char):02X}")

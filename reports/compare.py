@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from interjudge.agreement.compare import compare
 from interjudge.agreement.results import Estimate, Result
-from interjudge.agreement.results_compare import Change, Changes, QuestionChange
+from interjudge.agreement.results_compare import Change, Changes, QuestionChange, RateChange
 from interjudge.reports.compare_tables import MEASURES, signed, tables
 from interjudge.reports.escape import markdown_cell, visible
 from interjudge.reports.markdown import bullets, markdown_table
@@ -128,7 +128,7 @@ def _went(change: Change, q: QuestionChange, *, rate: bool) -> str:
 
 def _by(e: Estimate, q: QuestionChange, *, rate: bool) -> str:
     if e.value is None:
-        return f"no difference ({visible(e.undefined or 'no value', 120)})"
+        return f"the difference is unknown ({visible(e.undefined or 'no value', 120)})"
     said = f"{points(e.value)} points" if rate else signed(e.value)
     if e.ci_low is None or e.ci_high is None or q.confidence is None:
         return said
@@ -173,20 +173,23 @@ def _rates(q: QuestionChange) -> Iterator[str]:
     if q.label is None:
         return
     if whole is not None:
-        how = (
-            ""
-            if whole.corrected[0] == whole.corrected[1]
-            else (f" (only the {'new' if whole.corrected[1] else 'old'} one is corrected by reference labels)")
-        )
-        yield f"The rate of {quote(q.label)} {_went(whole, q, rate=True)}{how}."
+        yield f"The rate of {quote(q.label)} {_went(whole, q, rate=True)}{_corrected_once([whole])}."
     models = [r for r in q.rates if r.model is not None]
     clear = [r for r in models if r.clear]
     if models:
         which = f": {names([r.model or '' for r in clear], _NAMED)}" if clear else ""
+        which += _corrected_once(clear)
         yield f"By model it changed clearly for {count(len(clear))} of {count(len(models))}{which}."
     moved = [r.model or "" for r in models if r.rank is not None and r.rank[0] != r.rank[1]]
     if moved:
-        yield f"The order of the models by this rate changed: {names(moved, _NAMED)} stand elsewhere."
+        stand = "stands" if len(moved) == 1 else "stand"
+        yield f"The order of the models by this rate changed: {names(moved, _NAMED)} {stand} elsewhere."
+
+
+def _corrected_once(rows: Sequence[RateChange]) -> str:
+    """Where reference labels corrected rates in one report alone: what changed is the way of estimating too."""
+    sides = [side for i, side in enumerate(("old", "new")) if any(r.corrected[i] > r.corrected[1 - i] for r in rows)]
+    return f"; corrected by reference labels in the {listed(sides)} report alone, which is part of it" if sides else ""
 
 
 def _conclusions(q: QuestionChange) -> Iterator[str]:

@@ -24,8 +24,10 @@ _JUDGES: Final = 12
 
 
 def file_name(benchmark: str, task: str) -> str:
-    """A name that only this benchmark and task give."""
-    return f"interjudge-{re.sub(r'[^A-Za-z0-9_.-]+', '-', f'{benchmark}-{task}')[:100]}.yaml"
+    """A name that only this benchmark and task give: an id on the Hub has no ``--``; what is changed gets a hash."""
+    whole = f"{benchmark.replace('/', '--')}--{task}"
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", whole)[:100]
+    return f"interjudge-{plain if plain == whole else f'{plain}-{text_hash(whole)[:8]}'}.yaml"
 
 
 def eval_results(

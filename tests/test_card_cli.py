@@ -94,7 +94,7 @@ def test_an_edit_by_hand_is_kept(folder: Path) -> None:
 def test_a_benchmark_gets_its_file(folder: Path) -> None:
     done = card(folder, "--model", MODEL, "--benchmark", "owner/name", "--task", "t", "--question", "refusal")
     assert done.returncode == 0, done.stderr
-    path = folder / ".eval_results" / "interjudge-owner-name-t.yaml"
+    path = folder / ".eval_results" / "interjudge-owner--name--t.yaml"
     (entry,) = parse_eval_result_entries(yaml.safe_load(path.read_text()))
     rates = json.loads((folder / "report" / "report.json").read_text())["questions"][0]["rates"]
     mine = next(r for r in rates["rates"] if r["model"] == MODEL and r["judge"] == rates["quoted"])

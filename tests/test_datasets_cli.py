@@ -13,6 +13,9 @@ import pytest
 from file_server import Files, serve_files
 from in_process import run_here
 
+from interjudge.cli_datasets import get
+from interjudge.errors import InputError
+
 CROWD = b"question,worker,answer\n" + b"".join(
     f"{q},{w},{(q + (w == 2 and q % 3 == 0)) % 2}\n".encode() for q in range(30) for w in range(3)
 )
@@ -73,6 +76,18 @@ def test_nothing_is_fetched_before_the_licence_is_accepted(folder: Path, server:
     assert done.returncode == 2
     assert "licence:     CC0-1.0" in done.stderr
     assert done.stderr.endswith("toy: its licence is to be accepted first; expected --yes\n")
+    assert server.asked == []
+
+
+def test_a_licence_that_is_refused_at_the_terminal_is_bad_usage(
+    folder: Path, server: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    with pytest.raises(InputError, match="was not accepted; nothing was fetched") as found:
+        get("toy", sets=Path("sets.toml"))
+    assert found.value.exit_code == 2
     assert server.asked == []
 
 

@@ -115,7 +115,7 @@ def _accept(one: PublicSet, yes: bool, quiet: bool) -> None:
     if not sys.stdin.isatty():
         raise InputError(f"{one.name}: its licence is to be accepted first", expected="--yes")
     if not typer.confirm("Fetch it under this licence?", err=True):
-        raise typer.Exit(1)
+        raise InputError(f"{one.name}: its licence was not accepted; nothing was fetched")
 
 
 def _describe(one: PublicSet, *, err: bool = False) -> None:

@@ -149,6 +149,7 @@ def test_checksums_are_those_of_the_published_files(name: str, panels: Path) -> 
     [
         ("[sets", "is no list of sets"),
         ("sets = 3", "is no list of sets"),
+        ("", "holds no sets"),
         ('[sets.a]\ntitle = "x"', "about: Field required"),
         ('[sets.a]\nfiles = []\ntitle="t"\nabout="a"\nlicence="l"\npage="p"', "files"),
         ("{file}path='../x'", "path leaves its folder"),

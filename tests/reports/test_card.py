@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,23 @@ def test_the_section_says_what_matters(report: Report) -> None:
     assert "30 of 300 verdicts are flagged" in text
 
 
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "JavaScript:x", "data:text/html,x", "file:///etc/passwd"])
+def test_a_link_that_is_no_web_address_is_refused(report: Report, link: str) -> None:
+    with pytest.raises(InputError, match="neither a web address nor a path"):
+        list(section_lines(report, Subject("tuned", link)))
+    assert "](%20javascript:" in "\n".join(section_lines(report, Subject("tuned", " javascript:x")))  # a path
+
+
+def test_the_table_of_rates_says_what_it_leaves_out(make: Any) -> None:
+    """Twelve rows: all outputs and eleven models of fourteen."""
+    rows = [rate("alpha", None, 0.3), *(rate("alpha", f"m{n:02}", 0.3) for n in range(14))]
+    found = panel().model_copy(update={"rates": tuple(rows)})
+    text = "\n".join(section_lines(make.report(make.question(rates=found)), Subject()))
+    assert "| m10 |" in text
+    assert "| m11 |" not in text
+    assert "\n3 more rates in the report.\n" in text
+
+
 def test_a_card_without_a_model_shows_all(report: Report) -> None:
     text = "\n".join(section_lines(report, Subject()))
     assert "| all outputs |" in text.replace("“refusal” | ", "| ")
@@ -292,7 +310,23 @@ def test_the_benchmark_file_is_read_by_the_hub(report: Report) -> None:
     check_own(text)
     with pytest.raises(InputError, match="edited by hand"):
         check_own(text.replace("0.42", "0.24"))
-    assert file_name("owner/bench", "a b") == "interjudge-owner-bench-a-b.yaml"
+
+
+def test_two_benchmarks_never_share_a_file() -> None:
+    assert file_name("owner/bench", "default") == "interjudge-owner--bench--default.yaml"
+    asked = [
+        ("a/b", "c-d"),
+        ("a/b-c", "d"),
+        ("a-b/c", "d"),
+        ("a/b", "c d"),
+        ("a/b", "c/d"),
+        ("a/b", "c--d"),
+        ("b", "c"),
+    ]
+    asked += [("a/b", "x" * 200), ("a/b", "x" * 201)]
+    names = {file_name(*one) for one in asked}
+    assert len(names) == len(asked)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,140}", name) for name in names)
 
 
 def test_a_benchmark_result_needs_a_rate_and_an_id(report: Report, make: Any) -> None:

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from interjudge.agreement.compare import compare
 from interjudge.agreement.results import Agreement
-from interjudge.agreement.results_rates import CONSENSUS, Rate, Rates
+from interjudge.agreement.results_rates import CONSENSUS, CorrectedRate, Rate, Rates
 from interjudge.agreement.results_trust import Ability, ErrorCorrelation, JudgeTrust, Ranked, Ranking, Trust
 from interjudge.reports.compare import Compared, compare_reports, opening, render_markdown, sentences
 from interjudge.reports.compare_tables import tables
@@ -105,6 +105,19 @@ def test_the_sentences(compared: Compared) -> None:
     assert "1 of them turned round" in said
 
 
+def test_a_rate_that_one_report_alone_corrects_is_said_so(make: Any) -> None:
+    """x: .3 to .6, corrected in the new report alone; what changed is how it was estimated, too."""
+    old, new = rates(make, 0.4, x=0.3), rates(make, 0.4, x=0.6)
+    fixed = CorrectedRate(value=0.6, ci_low=0.57, ci_high=0.63, n=40, method="PPI++")
+    whole, x = new.rates
+    x = x.model_copy(update={"corrected": True, "recommended": "ppi", "ppi": fixed})
+    new = new.model_copy(update={"rates": (whole, x)})
+    (q,) = compare([make.question(rates=old)], [make.question(rates=new)]).questions
+    said = "\n".join(sentences(q))
+    assert "for 1 of 1: “x”; corrected by reference labels in the new report alone, which is part of it." in said
+    assert "stayed at 40.0 %." in said
+
+
 def test_what_the_intervals_assume_is_said(compared: Compared, make: Any) -> None:
     assert "wider than they need be" in opening(compared)[0]
     assert compared.same_inputs == ("verdicts.parquet",)
@@ -155,7 +168,7 @@ def test_another_label_or_confidence_is_not_compared(make: Any) -> None:
 def test_an_undefined_value_is_said_so(make: Any) -> None:
     gone = make.agreement(coefficients=(make.coefficient("krippendorff_alpha", None),))
     (q,) = compare([make.question()], [make.question(gone)]).questions
-    assert "no difference (no value in the new report: one category)" in "\n".join(sentences(q))
+    assert "to —: the difference is unknown (no value in the new report: one category)" in "\n".join(sentences(q))
     assert any("one category" in note for t in tables(q) for note in t.notes)
 
 
