@@ -288,6 +288,8 @@ class _Maker:
         odd = next((label for label in positive if label not in labels), None)
         if odd is not None:
             self._wrong("positive", f"there is no label {odd!r}{did_you_mean(odd, labels)}", choices(labels))
+        if set(positive) == set(labels):
+            self._wrong("positive", "no label is left for the other side", "some of the labels, not all", positive)
         if verdict.form == "number":
             if verdict.range is None or not 0 <= verdict.range[0] < verdict.range[1] <= 9:
                 self._wrong("verdict.range", "one digit is read", "[LOW, HIGH] between 0 and 9", verdict.range)

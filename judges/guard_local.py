@@ -70,7 +70,7 @@ def _answer(format: Format, found: Found, first: Local, second: Local | None) ->
         found, second = replace(found, said=(*found.said, f"no categories: {second.problem}")), None
     if second is not None:
         listed = read_reply(format, replace(second.reply, tokens=None))
-        found = replace(found, categories=listed.categories)
+        found = replace(found, said=(*found.said, *listed.said), categories=listed.categories)
     locals_ = [first, *([second] if second is not None else [])]
     left_out = max(local.left_out for local in locals_)
     if left_out:

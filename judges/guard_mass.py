@@ -35,15 +35,15 @@ def has_alternatives(tokens: Sequence[Token] | None) -> bool:
 def starts(text: str, tokens: Sequence[Token]) -> list[int] | None:
     """Where each token begins in the reply's text; None where they do not spell it.
 
-    The tokens may leave out what the reply was made to begin with, and may go on beyond the text (a token that ends
-    the message).
+    The tokens may leave out what the reply was made to begin with, and may begin before the text (thoughts that a
+    server keeps to itself) or go on beyond it (a token that ends the message): its last occurrence is the text.
     """
     spelled = "".join(token.text for token in tokens)
     if text.endswith(spelled):
         at = len(text) - len(spelled)
-    elif (found := spelled.find(text)) >= 0 and text:
+    elif (found := spelled.rfind(text)) >= 0 and text:
         at = -found
-    elif (bare := text.strip()) and (found := spelled.find(bare)) >= 0:
+    elif (bare := text.strip()) and (found := spelled.rfind(bare)) >= 0:
         at = text.find(bare) - found
     else:
         return None
@@ -76,8 +76,8 @@ def masses(
         lead = token.text[: max(0, place - where[n])]
         blank = not _bare(token.text.removeprefix(lead))
         for spelled, logprob in _alternatives(token):
-            if blank and spelled == token.text:
-                continue
+            if (blank and spelled == token.text) or (lead.strip() and not spelled.startswith(lead)):
+                continue  # the second would stand elsewhere
             label = _label_of(spelled.removeprefix(lead), known, pieces)
             if label is not None:
                 found[label] += path * _probability(logprob)

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from interjudge.datasets.schema import Status
+from interjudge.judges.guard_file import CategoriesPart
 from interjudge.judges.guard_format import Format
 from interjudge.judges.guard_mass import LEAST_MASS, has_alternatives, masses
 from interjudge.judges.llm_base import Reply
 from interjudge.judges.rubric_reply import declines_in
 
 # Changes with anything here that can change a verdict; part of the judges' identity.
-VERSION: Final = 1
+VERSION: Final = 2
 
 _THINKS: Final = re.compile(r"\s*<think(?:ing)?>")
-# To the last of its ends: what a guard quotes while it reasons may hold others.
-_THINK: Final = re.compile(r"\s*<think(?:ing)?>.*</think(?:ing)?>", re.DOTALL)
+# To the last of its ends: what a guard quotes while it reasons may hold others. A chat template may have begun it.
+_THINK: Final = re.compile(r".*</think(?:ing)?>", re.DOTALL)
 _FINAL: Final = re.compile(r"<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _CHANNEL: Final = re.compile(r"\s*(?:<\|start\|>\s*assistant\s*)?<\|channel\|>")
 # The same where the marks were left out of the text.
 _BARE: Final = re.compile(r"\A\s*analysis.*?assistantfinal", re.DOTALL)
-_END: Final = re.compile(r"(?:<\|(?:return|end|eot_id|im_end|end_of_text|endoftext)\|>|</s>|<end_of_turn>)\s*\Z")
+_END: Final = re.compile(
+    r"(?:(?:<\|(?:return|end|eot_id|eom_id|im_end|end_of_text|endoftext)\|>|</s>|<eos>|<end_of_turn>)\s*)+\Z"
+)
 _LONGEST_NAME: Final = 60  # characters of a category that no taxonomy has
 _CODE: Final = re.compile(r"[A-Za-z]{1,2}[0-9]{1,3}")
 
@@ -76,7 +79,7 @@ def read_reply(format: Format, reply: Reply) -> Found:
         filtered = reply.finish == "filtered"
         words = "the server filtered the request" if filtered else "the guard declined to answer"
         return Found("filtered" if filtered else "judge_refused", problem=words)
-    body, skipped, problem = _answer(reply)
+    body, skipped, problem = _answer(format, reply)
     if problem is not None:
         return Found("parse_error", problem=problem)
     place = _place(format, body)
@@ -89,30 +92,41 @@ def read_reply(format: Format, reply: Reply) -> Found:
         pieces = format.verdict.pieces and not number
         held = masses(reply.text, reply.tokens, skipped + place, words_of, pieces=pieces)
         found = None if held is None else _by_number(format, held) if number else _by_mass(format, held)
-    return _with_rest(format, found or _by_text(format, body, place, reply), body, place)
+        if found is not None and found.status != "ok" and _declines(format, body):
+            found = _REFUSED
+    return _with_rest(format, found or _by_text(format, body, place, reply), body, place, reply.finish)
 
 
 # Where the answer is.
 
 
-def _answer(reply: Reply) -> tuple[str, int, str | None]:
-    """What follows the thoughts, how many characters stand before it, and why there is nothing."""
-    text, start = reply.text, 0
+def _answer(format: Format, reply: Reply) -> tuple[str, int, str | None]:
+    """What follows the thoughts, how many characters stand before it, and why there is nothing.
+
+    A reply that was cut off may have ended within a quotation that holds the end of a thought and a verdict: where the
+    guard reasoned, or was asked to, it has none.
+    """
+    text, start, cut_off = reply.text, 0, reply.finish == "length"
+    thinks = format.think
     if _CHANNEL.match(text):
         finals = list(_FINAL.finditer(text))
-        if len(finals) != 1:
-            return "", 0, "it was cut off while the guard reasoned" if not finals else "there are several final answers"
-        start = finals[0].end()
+        if len(finals) > 1:
+            return "", 0, "there are several final answers"
+        if not finals:
+            return "", 0, _NO_END
+        start, thinks = finals[0].end(), True
     elif text.count("assistantfinal") == 1 and (bare := _BARE.match(text)):
-        start = bare.end()
+        start, thinks = bare.end(), True
     thought = _THINK.match(text, start)
     if thought:
-        start = thought.end()
-    # Cut off, it may have ended within a quotation that holds the end of a thought and a verdict.
-    if _THINKS.match(text, start) or (thought and reply.finish == "length" and not _is_empty(thought[0])):
-        return "", 0, "it was cut off while the guard reasoned"
+        start, thinks = thought.end(), thinks or not _is_empty(thought[0])
+    if _THINKS.match(text, start) or (thinks and cut_off):
+        return "", 0, _NO_END
     end = _END.search(text, start)
     return text[start : end.start() if end else len(text)], start, None
+
+
+_NO_END: Final = "it was cut off while the guard reasoned"
 
 
 def _is_empty(thought: str) -> bool:
@@ -161,9 +175,14 @@ def _ends(format: Format, rest: str) -> bool:
 
 def _none(format: Format, body: str, why: str, reply: Reply) -> Found:
     """There is no verdict: the guard declined, or wrote something else."""
-    if declines_in(body, [word for known in format.verdict.words.values() for word in known]):
-        return Found("judge_refused", problem="the guard declined to answer")
-    return Found("parse_error", problem=_why(why, reply))
+    return _REFUSED if _declines(format, body) else Found("parse_error", problem=_why(why, reply))
+
+
+_REFUSED: Final = Found("judge_refused", problem="the guard declined to answer")
+
+
+def _declines(format: Format, body: str) -> bool:
+    return declines_in(body, [word for known in format.verdict.words.values() for word in known])
 
 
 def _why(place: str, reply: Reply) -> str:
@@ -237,7 +256,7 @@ def _scaled(number: int, low: int, high: int) -> float:
 # What else it says.
 
 
-def _with_rest(format: Format, found: Found, body: str, place: int) -> Found:
+def _with_rest(format: Format, found: Found, body: str, place: int, finish: str) -> Found:
     if found.status != "ok":
         return found
     said = [*found.said]
@@ -246,32 +265,38 @@ def _with_rest(format: Format, found: Found, body: str, place: int) -> Found:
         noted = re.search(mark, body[place:], re.IGNORECASE)
         if noted:
             said.append(f"{note.name}: {noted[1]}")
-    named = _categories(format, body, place) if found.label != format.labels[0] else ()
-    return replace(found, said=tuple(said), categories=named)
+    if format.categories is None or found.label == format.labels[0]:
+        return replace(found, said=tuple(said))
+    listed, to_the_end = _listed(format.categories, body, place)
+    several = listed.split(",")
+    if finish == "length" and to_the_end:
+        several = several[:-1]  # S1 may be the beginning of S10
+        said.append("the list of categories was cut off")
+    return replace(found, said=tuple(said), categories=_categories(format.categories, several))
 
 
-def _categories(format: Format, body: str, place: int) -> tuple[tuple[str, str, str], ...]:
-    known = format.categories
-    if known is None:
-        return ()
+def _listed(known: CategoriesPart, body: str, place: int) -> tuple[str, bool]:
+    """The list as it is written, and whether it is the last that the answer says."""
     if known.where == "json":
-        listed = _json_text(body, known.key)
-    elif known.where == "marked line":
+        return _json_text(body, known.key)
+    if known.where == "marked line":
         mark = re.search(rf"^[ \t]*{re.escape(known.before)}[ \t]*(.*)$", body, re.IGNORECASE | re.MULTILINE)
-        listed = mark[1] if mark else ""
-    else:
-        lines = [line for line in body[place:].split("\n") if line.strip()]
-        listed = lines[1] if len(lines) > 1 else ""
+        return (mark[1], mark.end() == len(body)) if mark else ("", True)
+    lines = body[place:].split("\n")
+    written = [n for n, line in enumerate(lines) if line.strip()]
+    return (lines[written[1]], written[1] == len(lines) - 1) if len(written) > 1 else ("", True)
+
+
+def _categories(known: CategoriesPart, several: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
     none = {word.casefold() for word in known.none}
-    given = [" ".join(one.split()).strip(".") for one in listed.split(",")]
-    found = [_category(format, one) for one in given if one and one.casefold() not in none]
+    given = [" ".join(one.split()).strip(".") for one in several]
+    found = [_category(known, one) for one in given if one and one.casefold() not in none]
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-def _category(format: Format, given: str) -> tuple[str, str, str] | None:
-    """One category by its code, its name, or both; what no version has is kept as it is, where it is short."""
-    known = format.categories
-    assert known is not None
+def _category(known: CategoriesPart, given: str) -> tuple[str, str, str] | None:
+    """One category by its code, its name, or both; what the version does not have is kept as it is, where it is short
+    and no prose may stand in its place."""
     code = _CODE.match(given)
     if known.codes and code and given[code.end() : code.end() + 1] in {"", ":", " ", "."}:
         for one, name in known.codes.items():
@@ -283,17 +308,18 @@ def _category(format: Format, given: str) -> tuple[str, str, str] | None:
             return next(
                 ((c, n, known.version) for c, n in known.codes.items() if n == name), (name, name, known.version)
             )
-    if known.codes or len(given) > _LONGEST_NAME:
+    if len(given) > _LONGEST_NAME or (known.codes and known.where == "next line"):
         return None
-    return given, given, f"not in {known.version}"
+    return given, given, f"not in {known.version}" if known.codes or known.names else known.version
 
 
-def _json_text(body: str, key: str) -> str:
-    """A text field of the JSON object that the answer is; nothing where it is none."""
+def _json_text(body: str, key: str) -> tuple[str, bool]:
+    """A text field of the first JSON object of the answer; nothing, and True, where there is none or it has no end."""
     try:
-        found = json.loads(body)
+        found, _ = json.JSONDecoder().raw_decode(body, body.find("{"))
     except (ValueError, RecursionError):
-        return ""
-    value = found.get(key) if isinstance(found, dict) else None
+        return "", True
+    named = {name.casefold(): value for name, value in found.items()} if isinstance(found, dict) else {}
+    value = named.get(key.casefold())
     several = value if isinstance(value, list) else [value]
-    return ", ".join(one for one in several if isinstance(one, str))
+    return ", ".join(one for one in several if isinstance(one, str)), False

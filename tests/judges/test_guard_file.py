@@ -163,6 +163,7 @@ def test_what_is_wanted_and_cannot_be_is_said_in_words(guard: str, wanted: Mappi
         ([("title = \"Mine\"", "title = \"Mine\"\nthreshold = 1.5")], "above 0, and at most 1"),
         ([("title = \"Mine\"", "title = ")], "is not TOML"),
         ([("title = \"Mine\"", "title = \"Mine\"\npositive = [\"rudde\"]")], "did you mean 'rude'"),
+        ([("title = \"Mine\"", "title = \"Mine\"\npositive = [\"rude\", \"polite\"]")], "no label is left"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_file_is_said_with_its_field(

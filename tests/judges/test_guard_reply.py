@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,8 @@ def test_golden_replies(guard: str, row: dict[str, Any]) -> None:
     assert (found.problem is None) == (status == "ok")
 
 
-def test_every_built_in_format_has_golden_replies_of_every_kind() -> None:
-    """One of each label at least, and one that is none."""
+def test_every_built_in_format_has_golden_replies_of_each_label_and_of_none() -> None:
+    """Of every kind: test_guard_golden.py."""
     for guard in NAMES:
         rows = [row for name, row in GOLDEN if name == guard and "choice" not in row]
         assert {row["label"] for row in rows if "label" in row} == set(known(guard).labels), guard
@@ -104,7 +106,7 @@ def test_any_text_is_read_to_a_verdict_of_the_contract(text: str, finish: Finish
 # ---------------------------------------------------------------- with log-probabilities
 
 
-def spelled(*tokens: tuple[str, dict[str, float]], start: str = "") -> Reply:
+def spelled(*tokens: tuple[str, Mapping[str, float]], start: str = "") -> Reply:
     """A reply of tokens, each with what else could have stood there."""
     made = []
     for text, others in tokens:
@@ -204,3 +206,25 @@ def test_tokens_that_spell_something_else_are_no_probabilities() -> None:
     reply = Reply("unsafe", tokens=(Token("other", -0.1, (("other", -0.1), ("safe", -3.0))),))
     found = read_reply(known("llama_guard_1"), reply)
     assert (found.label, found.score, found.by_text) == ("unsafe", None, True)
+
+
+def test_thoughts_that_a_server_keeps_to_itself_are_not_where_the_verdict_stands() -> None:
+    """Its tokens hold them, its text does not: the last "0" is the answer, with .9."""
+    thought = [("Rule ", {}), ("0", {"1": 0.6}), (" is kept.", {})]
+    reply = spelled(*thought, ("0", {"1": 0.1}), ("<|return|>", {}))
+    found = read_reply(known("gpt_oss_safeguard"), Reply("0", tokens=reply.tokens))
+    assert (found.label, found.score) == ("safe", pytest.approx(0.1))
+
+
+def test_what_would_stand_before_the_verdicts_place_is_no_verdict() -> None:
+    """`: "unsafe` is one token; a bare "safe" in its stead would stand where the colon is."""
+    reply = spelled(('{"Response Safety"', {}), (': "unsafe', {"safe": 0.5}), ('"}', {}))
+    assert read_reply(known("nemotron"), reply).score == pytest.approx(1.0)
+
+
+def test_a_format_without_a_list_of_its_own_keeps_what_the_guard_names() -> None:
+    known_as = known("qwen3guard")
+    assert known_as.categories is not None
+    bare = replace(known_as, categories=known_as.categories.model_copy(update={"names": [], "version": "Mine"}))
+    found = read_reply(bare, Reply("Safety: Unsafe\nCategories: Gambling\nRefusal: No"))
+    assert found.categories == (("Gambling", "Gambling", "Mine"),)
