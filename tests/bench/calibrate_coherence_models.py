@@ -37,7 +37,8 @@ from interjudge.judges.coherence_settings import ModelSettings, ModelSignals, mo
 from interjudge.judges.token_bits import Reading, Scorer
 
 TOML: Final = Path(coherence.__file__).resolve().with_name("coherence_models.toml")
-SIZES: Final = {"dev": (12, 0, 22), "test": (8, 4, 12)}  # answers of 128 words, pairs of 256, whole answers of a panel
+# Answers, their words, pairs of answers of 256 words, whole answers of a panel: as many as an hour had room for.
+SIZES: Final = {"dev": (12, 128, 0, 22), "test": (8, 128, 4, 12)}
 JUDGES: Final = ("heuristic", "lm", "embedding", "full")
 SHUFFLES: Final = ("shuffled in 4-word windows", "words shuffled")
 LOOPS: Final = ("5-word loop", "20-word loop")
@@ -54,8 +55,8 @@ def texts(part: str, panels: Path, work: Path) -> pl.DataFrame:
     """All texts of a part with what was read of them: `whole`, `set` ("damage" or "real")."""
     kept = work / f"texts_{part}.parquet"
     if not kept.is_file():
-        count, long, real = SIZES[part]
-        damage = sets.perturbed(part, panels, count, long).with_columns(set=pl.lit("damage"))
+        count, words, long, real = SIZES[part]
+        damage = sets.perturbed(part, panels, count, words, long).with_columns(set=pl.lit("damage"))
         work.mkdir(parents=True, exist_ok=True)
         pl.concat([damage, sets.real(part, panels, real).with_columns(set=pl.lit("real"))]).write_parquet(kept)
     return pl.read_parquet(kept)
@@ -125,7 +126,7 @@ def sums(table: pl.DataFrame, found: list[Reading], near: pl.DataFrame) -> dict[
     lm = coherence_models.lm_signals(found)
     columns = [near[name].to_numpy() for name in ("relatedness", "sameness", "words")]
     embedding = coherence_models.embedding_signals(*columns)
-    return {
+    return {  # in the order of JUDGES
         "heuristic": coherence.contributions(coherence.signals(table)).sum(1),
         "lm": coherence.contributions(lm, how.lm).sum(1),
         "embedding": coherence.contributions(embedding, how.embedding).sum(1),
@@ -286,56 +287,47 @@ def _write(figures: Mapping[str, Mapping[str, float]]) -> None:
 # ------------------------------------------------------------------------------ the table
 
 
-def report(panels: Path, work: Path) -> str:
-    table, found, near = part_of("test", panels, work)
-    parts = sums(table, found, near)
-    weights = model_settings().full.model_dump()
-    totals = {**parts, "full": joined(parts, weights)}
-    areas = {judge: {(k, w): a for k, w, _, a in _areas(table, total)} for judge, total in totals.items()}
-    counts = {(k, w): n for k, w, n, _ in _areas(table, totals["full"])}
+def report(part: str, panels: Path, work: Path) -> str:
+    """AUROC of every judge on the demo set's reference and on each damage, with the share called incoherent."""
+    table, found, near = part_of(part, panels, work)
+    totals = _all(sums(table, found, near))
     demo, demo_found = readings(sets.demo().with_columns(whole="response"), work)
-    demo_parts = sums(demo, demo_found, cosines(demo, work))
-    demo_totals = {**demo_parts, "full": joined(demo_parts, weights)}
+    demo_totals = _all(sums(demo, demo_found, cosines(demo, work)))
     bad = (demo["kind"] == "incoherent").to_numpy()
-    lines = ["| text | n | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
-    row = [auroc(demo_totals[j][~bad], demo_totals[j][bad]) for j in JUDGES]
-    lines.append(f"| demo set's reference | {len(bad)} | " + " | ".join(f"{v:.3f}" for v in row) + " |")
-    every = [row]
-    for (kind, words), n in counts.items():
-        row = [areas[j][kind, words] for j in JUDGES]
-        every.append(row)
-        size = f", {words} words" if words else ""
-        lines.append(f"| {kind}{size} | {n} | " + " | ".join(f"{v:.3f}" for v in row) + " |")
-    means = np.mean(every, axis=0)
-    lines.append(f"| **mean of {len(every)} rows** | | " + " | ".join(f"**{v:.3f}**" for v in means) + " |")
-    beside = [i for i, (kind, _) in enumerate(counts, 1) if kind != "answer to another prompt"]
-    means = np.mean([every[i] for i in (0, *beside)], axis=0)
-    lines.append("| mean without answers to another prompt | | " + " | ".join(f"{v:.3f}" for v in means) + " |")
-    lines += ["", "| called incoherent | n | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
-    for kind in table.filter(set="real")["kind"].unique(maintain_order=True):
-        rows = (table["kind"] == kind).to_numpy()
-        lines.append(f"| {kind} | {rows.sum()} | " + " | ".join(_share(totals[j][rows]) for j in JUDGES) + " |")
-    for words in (32, 64, 128, 256):
-        rows = ((table["kind"] == "none") & (table["words"] == words)).to_numpy()
-        lines.append(
-            f"| XSTest, {words} words | {rows.sum()} | " + " | ".join(_share(totals[j][rows]) for j in JUDGES) + " |"
-        )
-    for name in ("coherent", "incoherent"):
-        rows = (demo["kind"] == name).to_numpy()
-        lines.append(
-            f"| demo, {name} | {rows.sum()} | " + " | ".join(_share(demo_totals[j][rows]) for j in JUDGES) + " |"
-        )
-    for kind, words in counts:
-        if words in (64, None):
-            rows = ((table["kind"] == kind) & table["words"].eq_missing(words)).to_numpy()
-            shares = " | ".join(_share(totals[j][rows]) for j in JUDGES)
-            lines.append(f"| {kind}{', 64 words' if words else ''} | {rows.sum()} | {shares} |")
+    head = " | n | " + " | ".join(JUDGES) + " |\n" + "|---" * (2 + len(JUDGES)) + "|"
+    every = {("demo set's reference", None): [auroc(v[~bad], v[bad]) for v in demo_totals.values()]}
+    lines = ["| text" + head, _row("demo set's reference", len(bad), next(iter(every.values())), demo_totals, bad)]
+    kinds = table["kind"]
+    for kind, words, n, _ in _areas(table, totals["full"]):
+        rows = ((kinds == kind) & table["words"].eq_missing(words)).to_numpy()
+        calm = ((kinds == "none") & (table["words"] == (words or 64))).to_numpy()
+        every[kind, words] = [auroc(v[calm], v[rows]) for v in totals.values()]
+        name = f"{kind}, {words} words" if words else kind
+        lines.append(_row(name, n, every[kind, words], totals, rows))
+    beside = [v for (kind, _), v in every.items() if kind != "answer to another prompt"]
+    for name, rows in ((f"mean of the {len(every)} rows", list(every.values())), ("without other answers", beside)):
+        lines.append(f"| **{name}** | | " + " | ".join(f"**{v:.3f}**" for v in np.mean(rows, axis=0)) + " |")
+    lines += ["", "| coherent text, called incoherent" + head]
+    calm = [(f"XSTest, {n} words", ((kinds == "none") & (table["words"] == n)).to_numpy()) for n in (32, 64, 128, 256)]
+    whole = table.filter(set="real")["kind"].unique(maintain_order=True)
+    for name, rows in [*calm, *((kind, (kinds == kind).to_numpy()) for kind in whole)]:
+        if rows.any():
+            lines.append(f"| {name} | {rows.sum()} | " + " | ".join(_share(v[rows]) for v in totals.values()) + " |")
+    lines.append(f"| demo set | {(~bad).sum()} | " + " | ".join(_share(v[~bad]) for v in demo_totals.values()) + " |")
     return "\n".join(lines)
 
 
+def _all(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {**parts, "full": joined(parts, model_settings().full.model_dump())}
+
+
+def _row(name: str, n: int, areas: list[float], totals: Mapping[str, np.ndarray], rows: np.ndarray) -> str:
+    cells = [f"{area:.3f} ({_share(v[rows])})" for area, v in zip(areas, totals.values(), strict=True)]
+    return f"| {name} | {n} | " + " | ".join(cells) + " |"
+
+
 def _share(total: np.ndarray) -> str:
-    found = int((np.exp2(-total) < coherence.THRESHOLD).sum())
-    return f"{found / len(total):.0%} ({found})"
+    return f"{(np.exp2(-total) < coherence.THRESHOLD).mean():.0%}"
 
 
 def main() -> None:
@@ -345,7 +337,7 @@ def main() -> None:
     parser.add_argument("--read", action="store_true")
     parser.add_argument("--part", default="0/1", help="this process of so many, for --read")
     parser.add_argument("--set", action="store_true", dest="setting")
-    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--report", nargs="?", const="test", choices=["test", "dev"])
     given = parser.parse_args()
     if given.read:
         number, of = map(int, given.part.split("/"))
@@ -353,7 +345,7 @@ def main() -> None:
     if given.setting:
         set_figures(given.panels, given.work)
     if given.report:
-        print(report(given.panels, given.work))
+        print(report(given.report, given.panels, given.work))
 
 
 if __name__ == "__main__":

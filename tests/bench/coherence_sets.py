@@ -65,10 +65,10 @@ def damaged(table: pl.DataFrame, damage: made.Damage, words: int) -> pl.DataFram
 NONE: Final = made.Damage("none", "as it is", lambda texts, _, __: texts)
 
 
-def perturbed(part: str, panels: Path, count: int, long: int) -> pl.DataFrame:
+def perturbed(part: str, panels: Path, count: int, words: int, long: int) -> pl.DataFrame:
     """Real XSTest answers of one half of the prompts (`part` is "dev" or "test") and all damage, at full length.
 
-    `count` answers of 128 words and `long` pairs of answers of 256 words, which are other prompts' or the same.
+    `count` answers, cut to so many words, and `long` pairs of answers of 256 words.
     """
     half = made.coherent(panels).filter(pl.col("dev") == (part == "dev"))
     short = one_a_prompt(half, count, max(CUTS))
@@ -80,21 +80,22 @@ def perturbed(part: str, panels: Path, count: int, long: int) -> pl.DataFrame:
         if damage.fixed or damage.name in ONCE:
             frames.append(damaged(short, damage, 64))
             continue
-        frames += [damaged(short, damage, max(CUTS))]
+        frames += [damaged(short, damage, words)]
         frames += [damaged(pairs, damage, 256)] if long else []
     return pl.concat(frames)
 
 
 def shorter(table: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `perturbed`, and the first 32 and 64 words of those of 128; `whole` is the text that was read.
+    """The rows of `perturbed`, and the first 32 and 64 words of longer ones; `whole` is the text that was read.
 
     What a causal model makes of the beginning of a text does not depend on the rest, so that the short text's reading
     is the beginning of the long one's.
     """
     table = table.with_columns(whole="response")
     frames = [table]
+    cut_once = pl.col("words").is_between(33, max(CUTS)) & ~pl.col("kind").is_in([*WHOLE, *ONCE])
     for words in CUTS[:-1]:
-        part = table.filter((pl.col("words") == max(CUTS)) & ~pl.col("kind").is_in(WHOLE))
+        part = table.filter(cut_once & (pl.col("words") > words))
         cut = [made.cut(text, words) or text for text in part["response"]]
         frames.append(part.with_columns(pl.Series("response", cut), words=pl.lit(words, pl.Int32)))
     return pl.concat(frames)
