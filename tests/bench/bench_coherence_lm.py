@@ -19,7 +19,7 @@ import torch
 
 from interjudge.datasets.demo import load_outputs
 from interjudge.judges import small_models
-from interjudge.judges.token_bits import BUDGET, ROWS, Scorer
+from interjudge.judges.token_bits import ROWS, Scorer
 
 
 def loop(model: Any, tokenizer: Any, scorer: Scorer, prompts: list[str], responses: list[str]) -> list[np.ndarray]:
@@ -70,7 +70,7 @@ def main() -> None:
         print(f"| {title} | {wall:.1f} | {given.outputs / wall:.2f} | {statistics.median(used[name]):.1f} |")
     ratio = statistics.median(t / o for o, t in zip(used["ours"], used["loop"], strict=True))
     print(f"\nratio of processor time {ratio:.2f}; mean bits of a text differ by at most {gap:.3f} (bfloat16)")
-    print(f"logits of a batch of {BUDGET:,} tokens: {BUDGET * vocabulary * 4 / 2**20:,.0f} MiB in float32; ")
+    print(f"logits of a batch of 4,096 tokens: {4096 * vocabulary * 4 / 2**20:,.0f} MiB in float32; ", end="")
     print(f"held at once here: {ROWS * vocabulary * 2 / 2**20:,.0f} MiB in bfloat16")
 
 

@@ -38,7 +38,7 @@ from interjudge.judges.token_bits import Reading, Scorer
 
 TOML: Final = Path(coherence.__file__).resolve().with_name("coherence_models.toml")
 # Answers, their words, pairs of answers of 256 words, whole answers of a panel: as many as an hour had room for.
-SIZES: Final = {"dev": (12, 128, 0, 22), "test": (8, 128, 4, 12)}
+SIZES: Final = {"dev": (12, 128, 0, 22), "test": (12, 128, 6, 12)}
 JUDGES: Final = ("heuristic", "lm", "embedding", "full")
 SHUFFLES: Final = ("shuffled in 4-word windows", "words shuffled")
 LOOPS: Final = ("5-word loop", "20-word loop")
@@ -255,8 +255,9 @@ def _areas(table: pl.DataFrame, total: np.ndarray) -> list[tuple[str, int | None
     kinds, words = table["kind"].to_numpy(), table["words"].to_list()
     base = {n: total[[k == "none" and w == n for k, w in zip(kinds, words, strict=True)]] for n in (32, 64, 128, 256)}
     found = []
-    damage = table.filter(set="damage").filter(pl.col("kind") != "none")
-    for kind, n in damage.select("kind", "words").unique(maintain_order=True).iter_rows():
+    damage = table.filter(set="damage").filter(pl.col("kind") != "none").select("kind", "words").unique()
+    order = {kind: i for i, kind in enumerate(table["kind"].unique(maintain_order=True))}
+    for kind, n in sorted(damage.iter_rows(), key=lambda pair: (order[pair[0]], pair[1] or 0)):
         bad = total[[k == kind and w == n for k, w in zip(kinds, words, strict=True)]]
         if len(bad):
             found.append((kind, n, len(bad), auroc(base[n or 64], bad)))
