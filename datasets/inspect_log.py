@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -49,6 +49,7 @@ def read(probe: Probe) -> Found:
     log = _log(probe)
     rows = Rows(probe.source.name)
     failed = 0
+    graded, fractional = _surveyed(log.samples or ())
     for sample in log.samples or ():
         where = f"sample {sample.id!r}, epoch {sample.epoch}"
         failed += sample.error is not None
@@ -59,8 +60,9 @@ def read(probe: Probe) -> Found:
         )  # fmt: skip
         for name, score in (sample.scores or {}).items():
             for judge, value in _values(name, score.value):
-                asked = Asked(judge, _kind(name), _construct(value))
-                rows.verdict(item, asked, _reading(value, score.reason, score.explanation), rationale=score.explanation)
+                asked = Asked(judge, _kind(name), "correctness" if judge in graded else NO_CONSTRUCT)
+                reading = _reading(value, score.reason, score.explanation, judge in graded, judge not in fractional)
+                rows.verdict(item, asked, reading, rationale=score.explanation)
     if not rows.n_items:
         raise InputError("the log holds no samples", file=probe.source.name)
     notes = [f"{failed:,} samples ended in an error"] if failed else []
@@ -146,20 +148,33 @@ def _kind(scorer: str) -> str:
     return next((kind for kind, names in kinds.items() if re.sub(r"[0-9]+$", "", bare) in names), "imported")
 
 
-def _construct(value: object) -> str:
-    return "correctness" if isinstance(value, str) and value in _GRADES else NO_CONSTRUCT
+def _surveyed(samples: Iterable[Any]) -> tuple[set[str], set[str]]:
+    """The judges whose every text is one of Inspect's grades (a C among A, B and D is none), and those with another
+    number than 0 and 1 (whose 0 and 1 are ends of a scale, and no labels)."""
+    graded: set[str] = set()
+    other: set[str] = set()
+    fractional: set[str] = set()
+    for sample in samples:
+        for name, score in (sample.scores or {}).items():
+            for judge, value in _values(name, score.value):
+                if isinstance(value, str):
+                    (graded if value in _GRADES else other).add(judge)
+                elif isinstance(value, int | float) and value not in (0, 1) and not math.isnan(value):
+                    fractional.add(judge)
+    return graded - other, fractional
 
 
-def _reading(value: object, reason: str | None, explanation: str | None) -> Reading:
+def _reading(value: object, reason: str | None, explanation: str | None, graded: bool, labelled: bool) -> Reading:
+    """`graded`: texts are Inspect's grades; `labelled`: numbers are 0 or 1, which are labels too."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         status = _REASONS.get(reason or "", "not_run")
         words = ": ".join(part for part in (reason, explanation) if part)
         return Reading(status, raw=words[:500] or None)
     if isinstance(value, str):
-        return scale("grade" if value in _GRADES else "text").read(value)
+        return scale("grade" if graded else "text").read(value)
     if isinstance(value, bool):
         return Reading("ok", plain(value))
     if isinstance(value, int | float):
         reading = scored(value)
-        return reading if reading.status != "ok" or value not in (0, 1) else Reading("ok", plain(value), float(value))
+        return reading if reading.status != "ok" or not labelled else Reading("ok", plain(value), float(value))
     return NOT_RUN

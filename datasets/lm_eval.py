@@ -104,9 +104,10 @@ def _exchange(row: dict[str, Any]) -> tuple[object, object]:
     first = first[0] if isinstance(first, list) and first else first
     if isinstance(first, str):
         return prompt, first
-    likelihoods = [_likelihood(one) for one in row["filtered_resps"]] if isinstance(row["filtered_resps"], list) else []
-    if len(likelihoods) > 1 and len(likelihoods) == len(arguments) and None not in likelihoods:
-        best = max(range(len(likelihoods)), key=lambda i: likelihoods[i] or float("-inf"))
+    given = [_likelihood(one) for one in row["filtered_resps"]] if isinstance(row["filtered_resps"], list) else []
+    likelihoods = [one for one in given if one is not None]
+    if len(likelihoods) > 1 and len(likelihoods) == len(given) == len(arguments):
+        best = likelihoods.index(max(likelihoods))
         chosen = arguments[best][1] if len(arguments[best]) > 1 else None
         return prompt, chosen.strip() if isinstance(chosen, str) else None
     return prompt, None

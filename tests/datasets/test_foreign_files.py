@@ -73,6 +73,25 @@ def test_inspect_unscored_is_a_status_with_its_reason_and_never_a_label() -> Non
     assert verdicts["score"].is_nan().sum() == 0
 
 
+def test_inspect_values_mean_what_their_scorer_makes_of_them(tmp_path: Path) -> None:
+    """1.0 of a scorer with thirds is the end of its scale, no label; C among A and B is a letter, no grade."""
+    pytest.importorskip("inspect_ai", reason="inspect_ai is an optional extra")
+    log = json.loads((FILES / "inspect_small_talk.json").read_text())
+    for n, sample in enumerate(log["samples"]):
+        scores = sample["scores"]
+        scores["letter"] = {**scores["includes"], "value": "ABC"[n % 3]}
+        scores["found"] = {**scores["brevity"], "value": n % 2}
+        scores["brevity"]["value"] = 1.0 if n == 0 else 1 / 3
+    log["samples"][1]["scores"]["includes"]["value"] = float("nan")
+    verdicts = read_verdicts(write(tmp_path, "log.json", log))
+    assert said(verdicts, "brevity")[:2] == [("ok", None, 1.0), ("ok", None, 1 / 3)]
+    assert [label for _, label, _ in said(verdicts, "letter")] == ["A", "B", "C"] * 2
+    assert set(verdicts.filter(judge="letter")["construct"]) != {"correctness"}
+    assert said(verdicts, "found")[:2] == [("ok", "0", 0.0), ("ok", "1", 1.0)]
+    assert said(verdicts, "includes")[:2] == [("ok", "correct", 1.0), ("not_run", None, None)]
+    assert set(verdicts.filter(judge="includes")["construct"]) == {"correctness"}
+
+
 def test_both_forms_of_an_inspect_log_give_the_same_tables() -> None:
     pytest.importorskip("inspect_ai", reason="inspect_ai is an optional extra")
     packed, plain_ = (read_verdicts(FILES / f"inspect_small_talk.{kind}") for kind in ("eval", "json"))
@@ -111,6 +130,15 @@ def test_lm_eval_multiple_choice_response_is_the_likeliest_choice() -> None:
         first, second = (float(one[0]) for one in row["filtered_resps"])
         assert response == row["doc"]["choices"][0 if first > second else 1]
         assert (row["acc"] == 1.0) == (response == row["doc"]["choices"][0])
+
+
+def test_lm_eval_a_choice_that_is_certain_is_the_likeliest(tmp_path: Path) -> None:
+    """Log-likelihood 0 is probability 1."""
+    line = json.loads((FILES / "samples_small_choice_2026-01-01T00-00-00.000000.jsonl").read_text().splitlines()[0])
+    line["filtered_resps"] = [[-0.5, False], [0.0, True]]
+    made = found(write(tmp_path, "samples.jsonl", json.dumps(line) + "\n"))
+    assert made.outputs is not None
+    assert made.outputs["response"].to_list() == [line["doc"]["choices"][1]]
 
 
 # ---- jailbreak and refusal benchmarks ----
