@@ -72,6 +72,15 @@ def test_an_input_is_never_written_over_and_quiet_says_nothing(tmp_path: Path, r
     assert run("convert", results, "--out", str(tmp_path / "v.parquet"), "--quiet").count("\n") == 2  # what it wrote
 
 
+def test_reference_labels_of_ours_are_a_table_of_ours(tmp_path: Path) -> None:
+    pl.DataFrame({"item_id": ["a", "b"], "gold": ["x", "y"]}).write_parquet(tmp_path / "gold.parquet")
+    run("convert", str(tmp_path / "gold.parquet"), "--out", str(tmp_path / "gold.jsonl"))
+    assert read_reference(tmp_path / "gold.jsonl").rows() == [("a", "x"), ("b", "y")]
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "odd.parquet")
+    said = refused("convert", str(tmp_path / "odd.parquet"), "--out", str(tmp_path / "o.jsonl"))
+    assert "nor is it a table of ours" in said
+
+
 def test_options_that_do_not_exist_are_refused_with_those_that_do(tmp_path: Path, results: str) -> None:
     out = str(tmp_path / "v.parquet")
     assert "did you mean 'harmbench'?" in refused("convert", results, "--from", "harmbensch", "--out", out)

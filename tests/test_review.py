@@ -248,6 +248,18 @@ def test_a_label_says_whether_its_reviewer_saw_the_judges_whatever_was_done_in_b
     assert shown == {("ana", second): False, ("ana", first): True, ("bo", first): False}
 
 
+def test_a_note_that_was_cut_in_the_middle_of_a_character_is_saved(server: ReviewServer):
+    """The first half of a smiling face's two code units, as a browser sends it."""
+    said = {
+        "reviewer": "ana",
+        "item_id": server.review.queue.items[0].item_id,
+        "label": None,
+        "note": "so \ud83d \U0001f600",
+    }
+    assert ask(server, "label", said)[0] == 200
+    assert [r["rationale"] for r in server.review.labels.rows()] == ["so \ufffd \U0001f600"]
+
+
 def test_a_judge_is_no_reviewer(server: ReviewServer):
     """Beside the judge's own verdicts the label would be a second verdict of one judge."""
     server.review.automatic = {"j0"}

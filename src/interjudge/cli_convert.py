@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -162,8 +163,9 @@ def _once(frame: pl.DataFrame, keys: list[str], files: list[str]) -> pl.DataFram
 
 
 def _own(files: list[str], from_: str | None) -> dict[str, pl.DataFrame]:
-    """Tables of ours: verdicts where there is a judge, else outputs; read as they are anywhere else."""
+    """Tables of ours: verdicts where there is a judge, else outputs, else reference labels; read as anywhere else."""
     from interjudge.datasets.outputs import read_outputs
+    from interjudge.datasets.reference import read_reference
     from interjudge.datasets.verdicts import read_verdicts
 
     try:
@@ -171,12 +173,13 @@ def _own(files: list[str], from_: str | None) -> dict[str, pl.DataFrame]:
     except InputError as error:
         if len(files) > 1:
             raise
-        try:
+        with contextlib.suppress(InputError):
             return {"outputs": read_outputs(files[0], format=from_)}
-        except InputError:
-            raise InputError(
-                f"the format is not known, nor is it a table of ours ({error})", expected="--from FORMAT"
-            ) from None
+        with contextlib.suppress(InputError):
+            return {"reference": read_reference(files[0], format=from_)}
+        raise InputError(
+            f"the format is not known, nor is it a table of ours ({error})", expected="--from FORMAT"
+        ) from None
 
 
 def _inspect_scores(files: list[str], from_: str | None, out: str, judges: Sequence[str] | None, quiet: bool) -> None:

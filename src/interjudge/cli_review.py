@@ -84,6 +84,7 @@ def review(
         loaded = opt.load(
             verdicts, judge_columns, outputs, reference, gold_column, (), judge, tell=screen.tell_found(quiet)
         )
+    automatic = _automatic(loaded, reviewer)
     if kept is None:
         with screen.working("choosing outputs", quiet=quiet):
             panel = build(spec, loaded)
@@ -96,10 +97,10 @@ def review(
                 keep_queue(made, out)
                 kept = made
     _refuse_textless(kept, loaded, outputs)
-    _serve(_review(kept, given, loaded, confidence, reviewer), port, browser=browser, quiet=quiet)
+    _serve(_review(kept, given, loaded, confidence, reviewer, automatic), port, browser=browser, quiet=quiet)
 
 
-def _review(queue: Queue, given: Any, loaded: Tables, confidence: float, reviewer: str) -> Review:
+def _review(queue: Queue, given: Any, loaded: Tables, confidence: float, reviewer: str, automatic: set[str]) -> Review:
     import polars as pl
 
     from interjudge.reports.escape import visible, visible_lines
@@ -117,10 +118,15 @@ def _review(queue: Queue, given: Any, loaded: Tables, confidence: float, reviewe
     for row in loaded.verdicts.filter(pl.col("item_id").is_in(ids)).iter_rows(named=True):
         cells = {c: visible_lines(row[c]) if isinstance(row[c], str) else row[c] for c in shown}
         verdicts.setdefault(row["item_id"], []).append({**cells, "judge": visible(row["judge"], 200)})
-    automatic = set(loaded.verdicts.filter(pl.col("judge_kind") != "human")["judge"])
-    if reviewer in automatic:
-        raise InputError("the reviewer's name is that of a judge", found=reviewer, expected="another --reviewer")
     return Review(queue, given, about, verdicts, confidence, reviewer, automatic)
+
+
+def _automatic(loaded: Tables, reviewer: str) -> set[str]:
+    """The names of the judges that are no people; a reviewer's is none of them."""
+    names = set(loaded.verdicts.filter(loaded.verdicts["judge_kind"] != "human")["judge"])
+    if reviewer in names:
+        raise InputError("the reviewer's name is that of a judge", found=reviewer, expected="another --reviewer")
+    return names
 
 
 def _refuse_other_question(queue: Queue, out: Path, spec: QuestionSpec) -> None:

@@ -108,7 +108,8 @@ class Review:
         row = {
             "item_id": item.item_id, "judge": reviewer, "repeat": 0, "judge_kind": "human",
             "construct": self.queue.construct_name, "status": "judge_refused" if label is None else "ok",
-            "label": label, "rationale": note or None, "inclusion_probability": item.inclusion_probability,
+            "label": label, "rationale": _whole(note or "") or None,
+            "inclusion_probability": item.inclusion_probability,
         }  # fmt: skip
         with self.lock:
             before = self.labels.of(reviewer).get(item.item_id, {})
@@ -165,6 +166,11 @@ def _cut(text: str) -> str:
         half = MOST_TEXT // 2
         text = f"{text[:half]}\n\n[… {len(text) - 2 * half:,} characters left out …]\n\n{text[-half:]}"
     return visible_lines(text)
+
+
+def _whole(text: str) -> str:
+    """The text with half surrogate pairs (of a text that was cut) replaced; no file holds these."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def reviewer_name(given: object) -> str:
