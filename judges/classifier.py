@@ -10,6 +10,7 @@ the options. Control tokens in a text are read as text, and a text that is too l
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ from interjudge.judges.options import Given, split_options
 
 Mode = Literal["one", "several", "number"]
 
-_VERSION: Final = 1  # of how probabilities become a verdict; part of the hash
+_VERSION: Final = 2  # of how probabilities become a verdict; part of the hash
 _SHOWN: Final = 6  # classes that stand in `raw`, the likeliest first
 _TEXTS: Final = ("revision", "device", "dtype", "device_map", "quantize")
 _SWITCHES: Final = ("local_files_only", "trust_remote_code")
@@ -196,6 +197,8 @@ def _verdict(reading: Reading, one: Classified) -> dict[str, Any]:
     """The verdict in the logits of one output."""
     if one.problem:
         return {"status": "error", "raw": one.problem}
+    if not all(map(math.isfinite, one.logits)):  # no label is at or below a threshold because of it
+        return {"status": "error", "raw": "the model answers no numbers (overflow; try dtype=float32 or bfloat16)"}
     said = (
         f"{one.left_out} tokens in the middle were left out, to fit what the model can read" if one.left_out else None
     )

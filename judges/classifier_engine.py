@@ -10,7 +10,7 @@ from weakref import ref
 
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.local_identity import find_source, read_config
-from interjudge.judges.local_model import Loaded, load_classifier, model_identity
+from interjudge.judges.local_model import Loaded, check_device, load_classifier, model_identity
 from interjudge.judges.local_passes import in_batches, tried
 from interjudge.judges.local_prompt import CUT_RULE, MARKER, VERSION, Inert, room_of
 
@@ -78,11 +78,12 @@ class ClassifierEngine:
         self._how: dict[str, Any] = {
             "device": device, "device_map": device_map, "trust_remote_code": trust_remote_code,
         }  # fmt: skip
+        check_device(device)
         self._max_length, self._batch_tokens = max_length, batch_tokens
         known = model_identity(model, **self._which)
         self._identity = {
             "engine": "transformers", **known, "pair": pair, "max_length": max_length, "cut": CUT_RULE,
-            "version": VERSION,
+            "version": VERSION, **({"remote_code": True} if trust_remote_code else {}),
         }  # fmt: skip
         self.config = read_config(find_source(model, revision=revision, local_files_only=local_files_only))
         self._budget = batch_tokens or 0

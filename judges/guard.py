@@ -17,7 +17,7 @@ from interjudge.errors import InputError, choices, did_you_mean
 from interjudge.judges.base import Family, Judge
 from interjudge.judges.guard_base import Engine
 from interjudge.judges.guard_format import Format
-from interjudge.judges.guard_load import Wanted, guard_of, load_guard, models
+from interjudge.judges.guard_load import Wanted, guard_of, load_guard, model_id
 from interjudge.judges.guard_local import evaluate_local
 from interjudge.judges.guard_remote import GuardRemote, reader
 from interjudge.judges.llm_base import Provider
@@ -83,8 +83,8 @@ def _make(rest: str) -> Judge:
             problem = f"{spec}: unknown option {option!r}{did_you_mean(option, _OPTIONS)}"
             raise InputError(problem, expected=choices(_OPTIONS, 40))
     options = Given(spec, given)
-    model = given.get("model") or models().get(named, named)
-    guard = load_guard(given["format"]) if "format" in given else guard_of(models().get(named, named))
+    model = given.get("model") or model_id(named)
+    guard = load_guard(given["format"]) if "format" in given else guard_of(model_id(named))
     for one, other in (("risk", "answer"), ("criteria", "policy")):
         if one in given and other in given:
             raise InputError(f"{spec}: {one} and {other} are the same", expected="one of them")

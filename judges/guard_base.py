@@ -29,6 +29,7 @@ class Ask:
     text : the whole prompt, for a guard without a chat template; None where `messages` are given.
     pieces : the same text in pieces, in turn the format's own and the output's (the first is the format's, and may be
         empty). A control token in the output's is read as text; without pieces the whole is the output's.
+    parts : the same for the contents of `messages`: content -> its pieces.
     start : what the reply is made to begin with, so that the verdict is the next token (``"\\n\\n"``, ``"<score>"``).
         It is part of `Reply.text` and not of `Reply.tokens`; an engine that cannot force it lets the guard write it.
     max_tokens : of the reply after `start`; 1 is a verdict in one forward pass, without generation.
@@ -40,6 +41,7 @@ class Ask:
     template: Mapping[str, Any] = field(default_factory=dict)
     text: str | None = None
     pieces: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: str = ""
     max_tokens: int = 1
     cut: str = ""

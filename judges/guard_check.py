@@ -53,9 +53,15 @@ class Difference:
     without: int
     why: str | None = None
 
+    @property
+    def compared(self) -> int:
+        """Outputs on which both have a verdict."""
+        return self.n + self.without
+
     def holds(self, tolerance: float) -> bool:
-        """Are the verdicts the same, and the probabilities within `tolerance`?"""
-        return not self.other_labels and not self.other_status and (self.largest or 0.0) <= tolerance
+        """Are the verdicts the same, and the probabilities within `tolerance`? Not where there are none."""
+        same = not self.other_labels and not self.other_status
+        return bool(self.compared) and same and (self.largest or 0.0) <= tolerance
 
 
 def check_guard(
@@ -107,7 +113,7 @@ def difference(way: str, a: pl.DataFrame, b: pl.DataFrame) -> Difference:
     both = (
         _whole(a)
         .select("item_id", "status", "label", "score")
-        .hstack(_whole(b).select(pl.col("status", "label", "score", "raw").name.suffix("_b")))
+        .hstack(_whole(b).select(pl.col("status", "label", "score").name.suffix("_b"), why=why_not()))
     )
     missing = both.filter((pl.col("status") != pl.col("status_b")) & (pl.col("status_b") != "ok"))
     same = both.filter(pl.col("status") == pl.col("status_b"))
@@ -121,8 +127,13 @@ def difference(way: str, a: pl.DataFrame, b: pl.DataFrame) -> Difference:
         other_labels=ok.filter(pl.col("label") != pl.col("label_b")).height,
         other_status=both.height - same.height,
         without=ok.height - apart.height,
-        why=missing["raw_b"][0] if missing.height else None,
+        why=missing["why"][0] if missing.height else None,
     )
+
+
+def why_not() -> pl.Expr:
+    """Why there is no verdict: what was made of the reply, else the reply (or the error) itself."""
+    return pl.coalesce("rationale", "raw")
 
 
 def _with(judge: Judge, how: partial[pl.DataFrame], format_: Format, engine: LocalEngine) -> Judge:
@@ -131,5 +142,5 @@ def _with(judge: Judge, how: partial[pl.DataFrame], format_: Format, engine: Loc
 
 def _whole(answer: pl.DataFrame) -> pl.DataFrame:
     """With all columns that are compared."""
-    absent = {"label": pl.String, "score": pl.Float64, "raw": pl.String}
+    absent = {"label": pl.String, "score": pl.Float64, "raw": pl.String, "rationale": pl.String}
     return answer.with_columns(pl.lit(None, kind).alias(c) for c, kind in absent.items() if c not in answer.columns)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from interjudge.judges.guard_base import Ask
 from interjudge.judges.guard_file import CategoriesPart, MessagePart, NotePart, VerdictPart
-from interjudge.judges.guard_template import filled, filled_in, pieces_of
+from interjudge.judges.guard_template import filled_in, pieces_of
 
 # Changes with anything here that changes what a guard is asked; part of the judges' identity.
 VERSION: Final = 1
@@ -110,10 +110,14 @@ class Format:
             pieces = pieces_of(self.text, fields, self.reads)
             return Ask(text="".join(pieces), pieces=pieces, start=start, max_tokens=max_tokens, cut=cut)
         turns = []
+        parts: dict[str, tuple[str, ...]] = {}
         for message in self.messages:
-            content: Any = filled(message.content, fields)
+            pieces = pieces_of(message.content, fields, self.reads)
+            content: Any = "".join(pieces)
+            # Where an output's text is letter for letter another turn of the format's, both are read as the output's.
+            parts[content] = pieces if parts.get(content, pieces) == pieces else ("", content)
             turns.append(
                 {"role": message.role, "content": [{"type": "text", "text": content}] if self.parts else content}
             )
         template = filled_in(self.template, fields)
-        return Ask(messages=tuple(turns), template=template, start=start, max_tokens=max_tokens, cut=cut)
+        return Ask(messages=tuple(turns), template=template, parts=parts, start=start, max_tokens=max_tokens, cut=cut)

@@ -85,6 +85,15 @@ def models() -> dict[str, str]:
     return {name: model for guard in built_in().values() for name, model in guard.part.models.items()}
 
 
+def model_id(name: str) -> str:
+    """The model id of a short name, or of an id in other capitals; anything else as it is."""
+    ids = models()
+    known = {one.casefold(): one for one in ids.values()}
+    known |= {one.rpartition("/")[2].casefold(): one for one in ids.values()}
+    known |= {short.casefold(): one for short, one in ids.items()}
+    return known.get(name.casefold(), name)
+
+
 def load_guard(name: str) -> Guard:
     """A built-in format by its name, or the one in a file whose name ends in ``.toml``.
 

@@ -14,7 +14,7 @@ from weakref import ref
 from interjudge.errors import InputError
 from interjudge.judges.guard_base import Ask, Local
 from interjudge.judges.llm_base import Finish, Reply, Token
-from interjudge.judges.local_model import Loaded, load_causal, model_identity
+from interjudge.judges.local_model import Loaded, check_device, load_causal, model_identity
 from interjudge.judges.local_passes import SHORTEST_PREFIX, Passes, common_prefix, in_batches, tried
 from interjudge.judges.local_prompt import CUT_RULE, VERSION, Prompter, room_of
 
@@ -63,6 +63,7 @@ class LocalEngine:
         for name, value in (("max_length", max_length), ("batch_tokens", batch_tokens)):
             if value is not None and value < 1:
                 raise InputError(f"{name} is too small", found=value, expected="1 or more tokens")
+        check_device(device)
         self._model = model
         self._which: dict[str, Any] = {
             "revision": revision, "dtype": dtype, "quantize": quantize, "local_files_only": local_files_only,
@@ -75,6 +76,7 @@ class LocalEngine:
         known = model_identity(model, **self._which)
         self._identity = {
             "engine": "transformers", **known, "max_length": max_length, "cut": CUT_RULE, "version": VERSION,
+            **({"remote_code": True} if trust_remote_code else {}),
         }  # fmt: skip
         self._budget = batch_tokens or 0
         self._made: tuple[ref[Loaded], Prompter] | None = None

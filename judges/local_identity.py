@@ -61,7 +61,10 @@ def find_source(
     ------
     InputError : nothing can be meant by it: a path where nothing is, a revision of a folder, no id.
     """
-    path = Path(model).expanduser()
+    try:
+        path = Path(model).expanduser()
+    except RuntimeError:  # ~nobody
+        path = Path(model)
     if path.is_file():
         if path.suffix != ".gguf":
             raise InputError("is no model", file=model, expected="a folder, a .gguf file, or an id of the hub")

@@ -13,6 +13,7 @@ import gc
 import importlib
 import importlib.util
 import logging
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -146,6 +147,12 @@ def model_identity(
     _check(dtype, quantize)
     source = find_source(model, revision=revision, gguf_file=gguf_file, local_files_only=local_files_only)
     return _identity(source, dtype, quantize)
+
+
+def check_device(name: str) -> None:
+    """Raise an `InputError` for what names no device, without torch."""
+    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu|npu)(:[0-9]+)?", name):
+        raise InputError("unknown device", found=name, expected="auto, cpu, cuda, cuda:1 or mps")
 
 
 def need_local() -> None:

@@ -26,7 +26,7 @@ from interjudge.errors import InputError
 from interjudge.judges.guard_base import Ask
 
 # Changes with anything here that changes the token ids of a prompt; part of the judges' identity.
-VERSION: Final = 1
+VERSION: Final = 2
 CUT_RULE: Final = "head and tail"
 MARKER: Final = "\n[... {} tokens left out ...]\n"
 _BREAK: Final = "\ue000interjudge\ue001"  # private use: no text has it, and where one does it is left out alone
@@ -111,13 +111,17 @@ class Prompter:
         return prompts
 
     def _rendered(self, ask: Ask, inert: Any) -> str:
-        if ask.text is not None:
-            pieces = ask.pieces or ("", ask.text)
+        def known(text: str, pieces: Sequence[str] = ()) -> str:
+            """With what is the output's in it made inert."""
+            pieces = pieces or ask.parts.get(text) or ("", text)
             return "".join(inert(piece) if n % 2 else piece for n, piece in enumerate(pieces))
+
+        if ask.text is not None:
+            return known(ask.text, ask.pieces)
         if not self.tokenizer.chat_template:
             raise InputError("the tokenizer has no chat template", expected="one beside the model, or another format")
         words = {"add_generation_prompt": True, **_in_all(dict(ask.template), inert)}
-        messages = [_in_all(dict(message), inert) for message in ask.messages]
+        messages = [_in_all(dict(message), known) for message in ask.messages]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, **words))
 
     def _start(self, start: str) -> list[int]:
@@ -166,9 +170,17 @@ class Prompter:
 def room_of(model: Any, tokenizer: Any, wanted: int | None) -> int:
     """How many tokens fit: what the user says, and no more than the model and the tokenizer know."""
     config = model.config.get_text_config()
-    known = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
+    positions = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
+    known: list[Any] = [one and one - _unused_positions(model) for one in positions]
     known += [getattr(tokenizer, "model_max_length", None), wanted]
     return min((int(one) for one in known if one and one < _UNKNOWN_LENGTH), default=4096)
+
+
+def _unused_positions(model: Any) -> int:
+    """How many of its positions no text has: those of RoBERTa begin after that of the padding."""
+    tables = (one for name, one in model.named_modules() if name.endswith("position_embeddings"))
+    paddings = [getattr(one, "padding_idx", None) for one in tables]
+    return max((one + 1 for one in paddings if one is not None), default=0)
 
 
 def _break_token() -> Any:
@@ -211,13 +223,25 @@ def _with_text(ask: Ask, text: str) -> Ask:
         before, found, after = value.rpartition(ask.cut)
         return f"{before}{text}{after}" if found else value
 
+    def in_last(pieces: Sequence[str]) -> tuple[str, ...]:
+        at = next((n for n in reversed(range(1, len(pieces), 2)) if ask.cut in pieces[n]), None)
+        return tuple(changed(piece) if n == at else piece for n, piece in enumerate(pieces))
+
     if ask.text is not None:
-        pieces = [changed(piece) if n % 2 else piece for n, piece in enumerate(ask.pieces)]
-        return replace(ask, text=changed(ask.text), pieces=tuple(pieces))
-    messages = list(ask.messages)
+        pieces = in_last(ask.pieces)
+        return replace(ask, text="".join(pieces) or changed(ask.text), pieces=pieces)
+    messages, parts = list(ask.messages), dict(ask.parts)
+
+    def in_turn(content: str) -> str:
+        pieces = in_last(ask.parts.get(content, ("", content)))
+        whole = "".join(pieces)
+        if whole != content:
+            parts[whole] = pieces
+        return whole
+
     for n in reversed(range(len(messages))):
-        whole = _in_all(dict(messages[n]), changed)
-        if whole != dict(messages[n]):
-            messages[n] = whole
+        turn = _in_all(dict(messages[n]), in_turn)
+        if turn != dict(messages[n]):
+            messages[n] = turn
             break
-    return replace(ask, messages=tuple(messages))
+    return replace(ask, messages=tuple(messages), parts=parts)

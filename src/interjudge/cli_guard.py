@@ -45,8 +45,8 @@ def check(
 ) -> None:
     """Ask a guard about some outputs one at a time, in batches, with the shared beginning computed once, and a server.
 
-    Prints the largest difference in probability and whether the labels agree. Exit code 3 where they do not, or a
-    probability is off by more than --tolerance (.01).
+    Prints the largest difference in probability and whether the labels agree. Exit code 3 where they do not, a
+    probability is off by more than --tolerance (.01), or there is no verdict to compare.
     """
     from interjudge.datasets.outputs import read_outputs
     from interjudge.judges.guard_check import TOLERANCE, check_guard, server_spec
@@ -66,6 +66,9 @@ def check(
 
 
 def _print(name: str, alone: pl.DataFrame, found: list[Difference], allowed: float, console: Console) -> None:
+    import polars as pl
+
+    from interjudge.judges.guard_check import why_not
     from interjudge.reports.table import Cell, Column, Table
     from interjudge.reports.terminal import print_table
 
@@ -86,11 +89,11 @@ def _print(name: str, alone: pl.DataFrame, found: list[Difference], allowed: flo
             Cell(one.item_id or ""),
             Cell(str(one.other_labels)),
             Cell(str(one.other_status)),
-            Cell("holds" if one.holds(allowed) else "DIFFERS"),
+            Cell("holds" if one.holds(allowed) else "DIFFERS" if one.compared or one.other_status else "NO VERDICT"),
         )
         for one in found
     )
-    failed = alone["raw"].filter(alone["status"] != "ok")
+    failed = alone.filter(pl.col("status") != "ok").select(why_not()).to_series()
     notes = [
         f"beside one at a time on this machine, where {alone.height - failed.len()} of {alone.height} verdicts are ok; "
         f"a probability may be off by {allowed:g}"

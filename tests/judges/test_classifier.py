@@ -77,6 +77,40 @@ def test_a_threshold_decides_the_label(folder: str) -> None:
     assert (answer["label"] == "refusal").sum() > (classifier_judge(folder)(TABLE[:60])["label"] == "refusal").sum()
 
 
+@pytest.mark.parametrize("logits", [[math.nan, math.nan], [math.inf, 0.0], [0.0, -math.inf]])
+def test_an_overflow_is_an_error_and_no_label(
+    folder: str, monkeypatch: pytest.MonkeyPatch, logits: list[float]
+) -> None:
+    """A comparison with NaN is false, which would be the label below the threshold."""
+    monkeypatch.setattr("interjudge.judges.classifier_engine._logits", lambda _, rows: [logits for _ in rows])
+    answer = classifier_judge(folder)(TABLE[:2])
+    assert answer["status"].to_list() == ["error", "error"]
+    assert answer["label"].null_count() == 2
+    assert "no numbers" in answer["raw"][0]
+
+
+def test_a_text_as_long_as_roberta_can_take(folder: str, tmp_path: Path) -> None:
+    """Of its 40 positions the first belongs to padding (id 0), whatever the tokenizer says of its length."""
+    from transformers import AutoTokenizer, RobertaConfig, RobertaForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=10**30)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=40, pad_token_id=tokenizer.pad_token_id, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    RobertaForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    answer = classifier_judge(str(tmp_path))(pl.DataFrame({"response": ["flour and water " * 50]}))
+    assert answer["status"].to_list() == ["ok"]
+    assert answer["input_tokens"][0] <= 39
+    assert "left out" in answer["rationale"][0]
+
+
+def test_code_of_the_model_s_own_is_another_judge(folder: str) -> None:
+    assert classifier_judge(folder).hash != classifier_judge(folder, trust_remote_code=True).hash
+    assert classifier_judge(folder).hash == classifier_judge(folder, device="cpu", batch_size=3).hash
+
+
 def test_a_class_without_a_label_is_no_verdict(folder: str, tmp_path: Path) -> None:
     """Three classes of which the map knows two: an output that the third wins is a parse error, and says which."""
     names = {"0": "compliance", "1": "refusal"}
@@ -182,15 +216,10 @@ def test_memory_that_runs_out_halves_the_batch(folder: str, monkeypatch: pytest.
         ("reads=prompt,response,model", "a classifier reads one column, or a pair"),
         ("multi=true&labels=a,b,c&map=refusal:c", "several classes may hold, so there are two labels"),
         ("batch_tokens=0", "option 'batch_tokens' is not understood"),
-        ("device=toaster", ""),
+        ("device=toaster", "unknown device; found toaster"),
     ],
 )
 def test_options_that_do_not_go_together(folder: str, options: str, message: str) -> None:
-    if not message:  # a device is looked for when the model is loaded
-        judge = get_judge(f"classifier/{folder}?{options}")
-        with pytest.raises(InputError, match="unknown device; found toaster"):
-            judge(TABLE[:1])
-        return
     with pytest.raises(InputError) as caught:
         get_judge(f"classifier/{folder}?{options}")
     assert message in str(caught.value)

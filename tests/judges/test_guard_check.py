@@ -50,6 +50,20 @@ def test_another_label_or_status_never_holds() -> None:
     assert (status.n, status.other_status, status.why, status.holds(1.0)) == (2, 1, "no reply", False)
 
 
+def test_where_there_is_no_verdict_nothing_holds(tmp_path: Path) -> None:
+    """A guard read as another one: exit code 3, and what was made of its reply."""
+    absent = {"label": pl.Series([None] * 3, dtype=pl.String), "score": pl.Series([None] * 3, dtype=pl.Float64)}
+    none = answers(status=["parse_error"] * 3, **absent)
+    assert difference("way", none, none).holds(1.0) is False
+    file = tmp_path / "outputs.parquet"
+    load_outputs().head(2).write_parquet(file)
+    spec = f"guard/{toy_model('llama')}?format=granite_guardian_3_1&name=toy"
+    found = CliRunner().invoke(app, ["guard", "check", spec, "--outputs", str(file)], env={"COLUMNS": "200"})
+    assert found.exit_code == 3
+    assert found.output.count("NO VERDICT") == 2
+    assert "the first verdict that is not ok says: the verdict's words hold 0.0" in found.output
+
+
 def test_labels_alone_are_compared_where_there_is_no_probability() -> None:
     found = difference("way", answers(), answers(score=pl.Series([None, None, None], dtype=pl.Float64)))
     assert (found.n, found.largest, found.without, found.holds(0.0)) == (0, None, 3, True)
@@ -67,7 +81,7 @@ def test_the_toy_guard_answers_the_same_in_every_way(spec: str) -> None:
 
 
 def test_a_mistake_in_padding_is_found(spec: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without the mask of the padding, batches answer something else: exit code 3."""
+    """Without the mask of the padding, batches answer something else (by 1e-4 here, else 3e-7): exit code 3."""
     real = Passes._call
 
     def unmasked(self: Passes, **words: Any) -> Any:
@@ -75,13 +89,13 @@ def test_a_mistake_in_padding_is_found(spec: str, monkeypatch: pytest.MonkeyPatc
         return real(self, **words)
 
     file = tmp_path / "outputs.parquet"
-    load_outputs().head(8).write_parquet(file)
-    arguments = ["guard", "check", spec, "--outputs", str(file)]
+    load_outputs().head(20).write_parquet(file)
+    arguments = ["guard", "check", spec, "--outputs", str(file), "--limit", "20", "--tolerance", "1e-5"]
     good = CliRunner().invoke(app, arguments)
     assert good.exit_code == 0, good.output
     assert good.output.count("holds") == 2
     monkeypatch.setattr(Passes, "_call", unmasked)
-    bad = CliRunner().invoke(app, [*arguments, "--tolerance", "1e-4"])
+    bad = CliRunner().invoke(app, arguments)
     assert bad.exit_code == 3
     assert "DIFFERS" in bad.output
 

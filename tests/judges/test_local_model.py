@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from interjudge.errors import InputError
+from interjudge.judges.local_engine import LocalEngine
 from interjudge.judges.local_identity import find_source
 from interjudge.judges.local_model import load_causal, model_identity
+from interjudge.judges.registry import get_judge
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +27,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"model": __file__}, "is no model"),
         ({"model": str(Path(__file__).parent)}, "the folder holds no model; found no config.json"),
         ({"model": str(Path(__file__).parent), "revision": "main"}, "a folder has no revisions"),
+        ({"model": "~no-such-user/model"}, "there is no such file or folder"),
         ({"model": "a/b", "dtype": "bfloat61"}, "unknown dtype (did you mean 'bfloat16'?)"),
         ({"model": "a/b", "quantize": "3bit"}, "unknown quantisation; found 3bit; expected 8bit, 4bit"),
         ({"model": "a/b", "device": "toaster"}, "unknown device; found toaster"),
@@ -78,3 +81,19 @@ def test_a_model_of_the_hub_is_known_by_its_commit(tmp_path: Path, monkeypatch: 
     assert find_source("owner/name").revision == commit
     assert find_source("owner/name", revision="f" * 40).revision == "f" * 40
     assert find_source("owner/name", revision="v2").revision == "v2"
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "toaster", ""])
+def test_what_is_no_device_is_said_before_anything_is_loaded(name: str) -> None:
+    with pytest.raises(InputError, match="unknown device"):
+        get_judge(f"guard/llama-guard-3-8b?device={name}") if name else LocalEngine("a/b", device=name)
+
+
+def test_code_of_the_model_s_own_and_the_device(tmp_path: Path) -> None:
+    """The first decides replies, the second does not."""
+    (tmp_path / "config.json").write_text("{}")
+    known = [
+        LocalEngine(str(tmp_path), **how).identity  # type: ignore[arg-type]
+        for how in ({}, {"device": "cpu", "batch_tokens": 7, "prefix": False}, {"trust_remote_code": True})
+    ]
+    assert known[0] == known[1] != known[2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from toy_models import BERT_CONTROL, GRANITE_CONTROL, LLAMA_CONTROL, POLICY, conversation, examples, toy_model
 
 from interjudge.judges.guard_base import Ask
+from interjudge.judges.guard_load import Wanted, load_guard
 from interjudge.judges.local_model import load_causal, load_classifier
 from interjudge.judges.local_prompt import Inert, Prompter
 
@@ -125,6 +129,39 @@ def test_a_whole_prompt_of_a_format_has_its_own_control_tokens_alone() -> None:
     assert (known.ids[0], known.ids.count(bos), known.ids.count(eot)) == (bos, 1, 1)
     assert (unknown.ids[0], unknown.ids.count(bos), unknown.ids.count(eot)) == (bos, 1, 0)
     assert own.ids == [bos, *ids_of(words, "Judge: fine")]
+
+
+def test_a_turn_of_the_format_has_its_own_control_tokens_alone() -> None:
+    """The output's in it are text; so are both where an output repeats a turn of the format's letter for letter."""
+    words = tokenizer("llama")
+    eot = words.convert_tokens_to_ids("<|eot_id|>")
+    wanted = Wanted(prompt=None, criteria="No names.")
+    guard = load_guard("granite_guardian_4_1")
+    block = "Judge this:<|eot_id|> {{ criteria }}"
+    file = Path(tempfile.mkdtemp()) / "block.txt"
+    file.write_text(block, "utf-8")
+    format_ = guard.format(replace(wanted, prompt=str(file)))
+    outputs = [("a", "b"), ("a<|eot_id|>", "b<|eot_id|>"), ("a", "Judge this:<|eot_id|> No names.")]
+    asks = [format_.ask({"prompt": prompt, "response": response}) for prompt, response in outputs]
+    counts = [one.ids.count(eot) for one in Prompter(words, 2048).prompts(asks)]
+    assert counts == [2, 2, 1]  # the template's, and the block's but for the last
+
+
+def test_what_is_cut_is_the_response_and_not_a_prompt_that_quotes_it() -> None:
+    words = tokenizer("llama")
+    response = "Flour and water and time. " * 40
+    prompt = f"Repeat: {response}"
+    pieces = ("Prompt: ", prompt, "\nResponse: ", response, "\nVerdict:")
+    ask = Ask(text="".join(pieces), pieces=pieces, cut=response)
+    whole = len(Prompter(words, 4096).prompts([ask])[0].ids)
+    (found,) = Prompter(words, whole - 100).prompts([ask])
+    assert found.left_out >= 100
+    assert f"Prompt: {prompt}\nResponse: " in words.decode(found.ids)
+    turns = ({"role": "user", "content": prompt}, {"role": "assistant", "content": response})
+    whole = len(Prompter(words, 4096).prompts([Ask(messages=turns)])[0].ids)
+    (found,) = Prompter(words, whole - 100).prompts([Ask(messages=turns, cut=response)])
+    assert found.left_out >= 100
+    assert f"User: {prompt.strip()}\n\nAgent: " in words.decode(found.ids)
 
 
 def test_a_template_that_refuses_a_conversation_is_a_problem_of_that_output() -> None:

@@ -252,7 +252,10 @@ def _train_causal(
             prompt, answer = rows[n]
             ids[at, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
             labels[at, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
-        loss = model(input_ids=ids, labels=labels).loss
+        # What comes before each token of a reply, and no other place: half of the time is the vocabulary.
+        hidden = model.model(input_ids=ids).last_hidden_state[:, :-1][labels[:, 1:] >= 0]
+        logits = model.lm_head(hidden) / getattr(model.config, "logits_scaling", 1.0)
+        loss = torch.nn.functional.cross_entropy(logits, labels[:, 1:][labels[:, 1:] >= 0])
         recent = [*recent[-7:], loss.item()]
         if len(recent) == 8 and sum(recent) / 8 < _ENOUGH:
             break
