@@ -116,7 +116,7 @@ def test_the_demos_reference_goes_with_the_demos_verdicts(demo: Path, tmp_path: 
     tables = Tables(read_verdicts(demo / "verdicts.parquet"), reference=reference)
     report, _ = make_report(tables, tmp_path / "r", sampling=QUICK)
     measured = {q.agreement.question.construct_name: q.agreement.judges for q in report.questions}
-    assert set(measured) == {"refusal", "coherence"}
+    assert set(measured) == {"refusal", "coherence", "harm"}
     assert all(judge.accuracy is not None for judges in measured.values() for judge in judges)
 
 
