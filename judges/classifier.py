@@ -47,7 +47,8 @@ class Reading:
     mode : ``one`` of the classes holds (softmax), ``several`` may (each a sigmoid), or the model gives a ``number``.
     classes : of the model, in its order.
     labels : of the judge, in their natural order; empty where it gives a number.
-    of : the label of each class; one without a label counts for nothing, and where it wins (``one``) there is none.
+    of : the label of each class; one without a label counts for nothing: the others' probabilities are taken over
+        theirs alone, and where it wins (``one``) there is no verdict.
     positive : the label whose probability is the score.
     threshold : of the score; None where the likeliest label counts.
     """
@@ -221,6 +222,8 @@ def _verdict(reading: Reading, one: Classified) -> dict[str, Any]:
         winner = first[0][0]
         if winner not in reading.of:
             return {**known, "status": "parse_error", "rationale": f"its class {winner!r} has no label in the map"}
+        total = sum(by_label.values())  # below 1 where the map leaves classes out
+        by_label = {name: value / total for name, value in by_label.items()}
     score = min(1.0, by_label[reading.positive])
     if reading.threshold is None:
         label = max(by_label, key=lambda name: by_label[name])

@@ -15,7 +15,7 @@ from interjudge.judges.guard_file import CategoriesPart, MessagePart, NotePart, 
 from interjudge.judges.guard_template import filled_in, pieces_of
 
 # Changes with anything here that changes what a guard is asked; part of the judges' identity.
-VERSION: Final = 1
+VERSION: Final = 2
 
 RESPONSE: Final = "response"
 # What templates may name besides the columns of an output.
@@ -87,12 +87,16 @@ class Format:
         """How one output is put to the guard for its verdict."""
         return self._ask(output, self.verdict.start if self.one_pass else "", 1 if self.one_pass else self.max_tokens)
 
-    def ask_on(self, output: Mapping[str, str | None], label: str) -> Ask | None:
-        """How the categories of a verdict in one pass are asked for; None where it has none."""
+    def ask_on(self, output: Mapping[str, str | None], label: str, written: str = "") -> Ask | None:
+        """How the categories of a verdict in one pass are asked for; None where it has none.
+
+        `written`: the reply with the verdict, whose blanks before it are kept.
+        """
         if not self.one_pass or self.categories is None or label == self.labels[0]:
             return None
         verdict = self.verdict
-        start = f"{verdict.start}{verdict.gap}{verdict.words[label][0]}{self.categories.start}"
+        blanks = written[: len(written) - len(written.lstrip())]
+        start = f"{verdict.start or blanks}{verdict.gap}{verdict.words[label][0]}{self.categories.start}"
         return self._ask(output, start, self.max_tokens)
 
     def ask_further(self, output: Mapping[str, str | None], written: str) -> Ask:

@@ -30,7 +30,11 @@ def evaluate_local(format: Format, engine: Engine, outputs: pl.DataFrame) -> pl.
         further = _replies(engine, [format.ask_further(rows[n], first[n].reply.text) for n in blank])
         first |= {n: _after(first[n], local) for n, local in zip(blank, further, strict=True)}
     found = {n: read_reply(format, local.reply) for n, local in first.items()}
-    more = {n: ask for n, one in found.items() if one.label and (ask := format.ask_on(rows[n], one.label)) is not None}
+    more = {
+        n: ask
+        for n, one in found.items()
+        if one.label and (ask := format.ask_on(rows[n], one.label, first[n].reply.text)) is not None
+    }
     second = dict(zip(more, _replies(engine, list(more.values())), strict=True))
     answers = [
         {"status": "not_run", "raw": f"the output has no {name}"}

@@ -13,8 +13,8 @@ import torch
 from toy_models import examples, toy_model
 
 from interjudge.errors import InputError
-from interjudge.judges.classifier import classifier_judge
-from interjudge.judges.classifier_engine import ClassifierEngine
+from interjudge.judges.classifier import Reading, _verdict, classifier_judge
+from interjudge.judges.classifier_engine import Classified, ClassifierEngine
 from interjudge.judges.local_model import load_classifier
 from interjudge.judges.registry import get_judge
 
@@ -107,6 +107,15 @@ def test_a_text_as_long_as_roberta_can_take(folder: str, tmp_path: Path) -> None
 def test_code_of_the_model_s_own_is_another_judge(folder: str) -> None:
     assert classifier_judge(folder).hash != classifier_judge(folder, trust_remote_code=True).hash
     assert classifier_judge(folder).hash == classifier_judge(folder, device="cpu", batch_size=3).hash
+
+
+def test_a_class_without_a_label_leaves_its_probability_to_the_others() -> None:
+    """.4 of the positive class, .3 of the other and .3 of none: .4 / .7 is above .5, as the likeliest class says."""
+    reading = Reading("one", ("a", "b", "c"), ("no", "yes"), {"a": "no", "b": "yes"}, "yes", 0.5)
+    found = _verdict(reading, Classified(tuple(map(math.log, (0.3, 0.4, 0.3)))))
+    assert (found["label"], found["score"]) == ("yes", pytest.approx(4 / 7))
+    assert found["confidence"] == pytest.approx(4 / 7)
+    assert json.loads(found["raw"])["b"] == pytest.approx(0.4)
 
 
 def test_a_class_without_a_label_is_no_verdict(folder: str, tmp_path: Path) -> None:

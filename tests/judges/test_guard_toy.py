@@ -36,6 +36,7 @@ def test_blank_lines_that_nobody_foresaw_are_gone_through(outputs: pl.DataFrame,
     found = get_judge(f"guard/{toy_model('llama')}?format=llama_guard_2&device=cpu")(outputs)
     assert found["label"].to_list() == verdicts["label"].to_list()
     assert found["score"].to_list() == pytest.approx(verdicts["score"].to_list(), abs=2e-3)
+    assert found["raw"].to_list() == verdicts["raw"].to_list()  # the categories are asked for after the same blanks
 
 
 def test_another_question_is_another_construct(outputs: pl.DataFrame) -> None:
