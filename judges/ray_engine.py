@@ -9,9 +9,11 @@ A run resumes from the parts. Outputs and parts may lie wherever pyarrow can rea
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -70,8 +72,8 @@ def score_with_ray(
 
     Raises
     ------
-    InputError : Ray is not installed; a judge is behind a network or cannot be made; the outputs cannot be read, have
-        no `item_id`, or the same twice; `parts` is a file, or among the outputs.
+    InputError : Ray is not installed, or sees no GPU for `gpus`; a judge is behind a network or cannot be made; the
+        outputs cannot be read, have no `item_id`, or the same twice; `parts` is a file, or among the outputs.
     InterjudgeError : the cluster cannot be reached, or it failed.
     """
     judges = [_local(get_judge(spec), spec) for spec in specs]
@@ -137,7 +139,7 @@ class _Cluster:
         self.address = address
 
     def __enter__(self) -> _Cluster:
-        here = self.address is None and "RAY_ADDRESS" not in os.environ
+        here = self._here = self.address is None and "RAY_ADDRESS" not in os.environ
         if here:  # a cluster of one machine listens on 127.0.0.1 alone, as Ray does elsewhere than on Linux
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it sends nothing anywhere
@@ -161,6 +163,7 @@ class _Cluster:
             raise InterjudgeError(f"Ray cannot be reached: {str(error).splitlines()[0]}") from error
         for name in ("ray.data", "ray.data._internal.util"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", "The minimum number of concurrent actors", UserWarning)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
@@ -183,6 +186,10 @@ class _Cluster:
 
         rows = min(max(judge.batch_size, LEAST_ROWS), MOST_ROWS)
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's own
+        if gpus and self._here and resources.get("GPU", 0) < gpus:  # a cluster elsewhere may grow
+            raise InputError(f"--worker-gpus {gpus:g}: Ray sees no such GPU here", expected="workers without GPUs")
+        n = min(workers or _workers(resources, gpus), math.ceil(left.len() / rows))  # none to make a judge for nothing
+        share = None if gpus else _share(resources.get("CPU", 1), n)
         data: ray.data.Dataset
         needed = ["item_id", *judge.reads]
         if isinstance(outputs, pl.DataFrame):
@@ -198,7 +205,8 @@ class _Cluster:
             fn_constructor_args=(spec, judge.hash, full_path(parts), repeats),
             batch_size=rows,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=workers or _workers(resources, gpus)),
+            compute=ray.data.ActorPoolStrategy(size=n),
+            num_cpus=share,
             num_gpus=gpus or None,
         )
         try:
@@ -213,6 +221,11 @@ def _workers(resources: dict[str, float], gpus: float) -> int:
     if gpus:
         return max(1, int(resources.get("GPU", 0) / gpus))
     return max(1, int(resources.get("CPU", 1)) - 1)
+
+
+def _share(cpus: float, workers: int) -> float:
+    """Of a processor for each actor: a whole one, unless they would leave none for what reads the outputs."""
+    return 1.0 if workers < cpus else round(max(cpus - 1, 0) / workers, 3)
 
 
 def _cause(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from interjudge.datasets.demo import load_outputs
 from interjudge.datasets.verdicts import read_verdicts
 from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.parts import done_outputs, mark_used, read_parts, write_part
-from interjudge.judges.ray_engine import score_with_ray
+from interjudge.judges.ray_engine import _share, score_with_ray
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
@@ -129,11 +129,14 @@ def test_outputs_and_verdicts_at_addresses_are_read_and_written_by_the_workers(f
     for n, part in enumerate(outputs.iter_slices(100)):
         part.write_parquet(folder / "many" / f"{n}.parquet")
     where = (folder / "many").as_uri()
-    done = run(folder, where, "-j", "my_judges:parity", "--engine", "ray", "--store", f"{folder.as_uri()}/remote")
+    whole = ["--workers", str(os.cpu_count() or 1)]  # which leaves no processor to read with
+    store = ["--store", f"{folder.as_uri()}/remote"]
+    done = run(folder, where, "-j", "my_judges:parity", "--engine", "ray", *store, *whole)
     assert done.returncode == 0, done.stderr
     verdicts = read_parts(f"{folder.as_uri()}/remote")
     assert sorted(verdicts["item_id"]) == sorted(outputs["item_id"].cast(pl.String))
     assert "my_judges:parity" in done.stdout  # the counts, though nothing is written here
+    assert max(pl.read_parquet(part).height for part in (folder / "remote").rglob("*.parquet")) <= 32
     # the same ids with other texts are other outputs: one is scored again, nothing else
     changed = pl.read_parquet(folder / "many" / "0.parquet")
     other = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("one letter")).otherwise("response")
@@ -146,7 +149,17 @@ def test_outputs_and_verdicts_at_addresses_are_read_and_written_by_the_workers(f
     few = pl.read_parquet(folder / "few.parquet")
     assert few["item_id"].to_list() == [str(n) for n in range(50)]
     assert few["label"][3] == "even"  # of ten letters
-    assert max(pl.read_parquet(part).height for part in (folder / "remote").rglob("*.parquet")) <= 32
+
+    none = run(
+        folder, where, "-j", "keyword:default", "--engine", "ray", "--worker-gpus", "1000", "--store", "gpu.parts"
+    )
+    assert none.returncode == 2, "a GPU that is not there is not waited for"
+    assert "Ray sees no such GPU here" in none.stderr
+
+
+def test_actors_leave_a_processor_to_read_with():
+    """Two of three processors; of two half of one each; of one none."""
+    assert [_share(3, 2), _share(2, 2), _share(1, 1)] == [1, 0.5, 0]
 
 
 OUTPUTS = pl.DataFrame({"item_id": ["a", "b"], "prompt": ["p", "q"], "response": ["r", "s"]})
