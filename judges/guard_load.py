@@ -228,6 +228,8 @@ class _Maker:
             if wanted:
                 self._refuse("it has no mode in which it reasons first", "no think")
             return False
+        if wanted is False and part.default and not part.template:
+            self._refuse("it always reasons before its verdict", "no think=false")
         return part.default if wanted is None else wanted
 
     def _threshold(self, labels: Sequence[str]) -> float:

@@ -133,6 +133,7 @@ def test_criteria_are_a_text_or_a_file(tmp_path: Path) -> None:
         ("llama_guard_3", {"criteria": "x"}, "a policy of its own"),
         ("llama_guard_3", {"prompt": "x.txt"}, "part of its tokenizer's chat template"),
         ("llama_guard_3", {"think": True}, "no mode in which it reasons"),
+        ("gpt_oss_safeguard", {"criteria": "x", "think": False}, "it always reasons"),
         ("llama_guard_3", {"turn": "system"}, "no such turn"),
         ("granite_guardian_3_1", {"choice": "custom"}, "criteria=TEXT"),
         ("granite_guardian_3_1", {"choice": "harm", "criteria": "x"}, "criteria belong to risk=custom"),
