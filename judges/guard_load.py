@@ -149,12 +149,14 @@ class _Maker:
         positive = tuple(choice.positive or (part.positive if list(labels) == part.labels else None) or labels[-1:])
         self._check(labels, positive, verdict)
         if not {"prompt", RESPONSE} & set(reads):
-            self._wrong("message", "shows neither the prompt nor the response", "{{ response }}")
+            self._wrong_text(
+                "shows neither the prompt nor the response", "{{ prompt }} or {{ response }}, in two braces"
+            )
         if self.wanted.criteria is not None and "criteria" not in used:
             self._refuse("it judges by a policy of its own", "no criteria")
         missing = sorted((used & OPTIONS) - set(values))
         if missing:
-            self._wrong("message", f"names {missing[0]!r}, which nothing gives", f"?{missing[0]}=...")
+            self._wrong_text(f"names {missing[0]!r}, which nothing gives", f"?{missing[0]}=...")
         return Format(
             name=self.guard.name,
             title=part.title,
@@ -180,6 +182,12 @@ class _Maker:
 
     def _wrong(self, field: str, problem: str, expected: str | None = None, found: object = None) -> NoReturn:
         raise InputError(f"field {field!r}: {problem}", file=self.guard.path, found=found, expected=expected)
+
+    def _wrong_text(self, problem: str, expected: str) -> NoReturn:
+        """Of the file with the prompt where there is one: nearly all that is shown stands there."""
+        if self.prompt_file is not None:
+            raise InputError(problem, file=self.prompt_file, expected=expected)
+        self._wrong("message", problem, expected)
 
     def _refuse(self, problem: str, expected: str | None = None, found: object = None) -> NoReturn:
         raise InputError(f"{self.part.title}: {problem}", found=found, expected=expected)
@@ -324,5 +332,5 @@ class _Maker:
             try:
                 found |= variables(source)
             except TemplateSyntaxError as error:
-                self._wrong("message", f"is no template: {error.message} (its line {error.lineno})", "Jinja2")
+                self._wrong_text(f"is no template: {error.message} (its line {error.lineno})", "Jinja2")
         return found

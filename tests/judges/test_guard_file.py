@@ -194,6 +194,23 @@ def test_no_such_format_or_file() -> None:
         guard_of("gpt2")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Human: {prompt}\nAI: {response}", "neither the prompt nor the response; expected .* in two braces"),
+        ("{{ prompt }} {{ response", "is no template"),
+        ("{{ prompt }} by {{ criteria }}", "names 'criteria', which nothing gives"),
+    ],
+)
+def test_what_is_wrong_in_a_prompt_s_file_is_said_with_its_name(tmp_path: Path, text: str, words: str) -> None:
+    """A published prompt as it stands, with single braces, first of all."""
+    (tmp_path / "p.txt").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=words) as caught:
+        load_guard("wildguard").format(Wanted(prompt=str(tmp_path / "p.txt")))
+    assert str(caught.value).startswith(str(tmp_path / "p.txt"))
+    assert "message" not in str(caught.value)
+
+
 def test_what_decides_is_in_the_identity_and_where_it_stands_is_not(tmp_path: Path) -> None:
     one, other = tmp_path / "a", tmp_path / "b"
     for folder in (one, other):
