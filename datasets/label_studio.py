@@ -99,8 +99,13 @@ def _results(results: object) -> list[tuple[str, Reading]]:
         if isinstance(value, dict):
             key = next((name for name in _VALUES if name in value), None)
             if key is not None:
-                out.append((plain(one.get("from_name")) or "label", _reading(value[key])))
+                out.append((plain(one.get("from_name")) or "label", _reading(_chosen(key, value[key]))))
     return out
+
+
+def _chosen(key: str, value: object) -> object:
+    """Several choices in one order: who clicked them in another chose the same."""
+    return sorted(value, key=str) if key == "choices" and isinstance(value, list) else value
 
 
 def _reading(value: object) -> Reading:
@@ -161,5 +166,5 @@ def _unpacked(value: object) -> object:
             return value
     one = value[0] if isinstance(value, list) and len(value) == 1 else value
     if isinstance(one, dict):
-        return next((one[name] for name in _VALUES if name in one), value)
+        return next((_chosen(name, one[name]) for name in _VALUES if name in one), value)
     return value

@@ -169,7 +169,7 @@ def _result(
         "score_details": {
             "score": rounded(e.value),
             "details": {**_agreement(question), **_judged(judge), **_labels(judge, best)},
-            "uncertainty": _uncertainty(e, a.confidence),
+            "uncertainty": _uncertainty(e, a.confidence, a.unit),
         },
     }
 
@@ -246,10 +246,13 @@ def _labels(judge: JudgeResult | None, best: Rate | None) -> dict[str, str]:
     return {"reference_labels": str(best.n_labelled), "correction": best.recommended}
 
 
-def _uncertainty(e: Estimate, confidence: float) -> dict[str, Any]:
+def _uncertainty(e: Estimate, confidence: float, unit: str) -> dict[str, Any]:
     said: dict[str, Any] = {"num_samples": e.n}
     if e.ci_low is not None and e.ci_high is not None:
-        method = e.method if isinstance(e, CorrectedRate) else "Wilson's score interval"
+        wilson = "Wilson's score interval" + (
+            "" if unit == "item" else f", on the effective sample size of clusters by {unit}"
+        )
+        method = e.method if isinstance(e, CorrectedRate) else wilson
         said["confidence_interval"] = {
             "lower": rounded(e.ci_low),
             "upper": rounded(e.ci_high),

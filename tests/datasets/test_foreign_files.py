@@ -326,6 +326,17 @@ def test_label_studio_annotators_skips_predictions_and_ground_truth() -> None:
     assert made.reference.rows() == [(made.outputs["item_id"][1], "safety", "safe")]
 
 
+def test_label_studio_choices_are_the_same_in_whatever_order_they_were_clicked(tmp_path: Path) -> None:
+    def clicked(who: str, *choices: str) -> dict[str, object]:
+        result = {"from_name": "kinds", "to_name": "t", "type": "choices", "value": {"choices": choices}}
+        return {"id": 1, "completed_by": who, "result": [result]}
+
+    given = [clicked("a@example.org", "violence", "fraud"), clicked("b@example.org", "fraud", "violence")]
+    task = {"id": 1, "data": {"prompt": "p", "response": "r"}, "annotations": given, "predictions": []}
+    verdicts = read_verdicts(write(tmp_path, "export.json", [task]))
+    assert verdicts["label"].to_list() == ["fraud; violence"] * 2
+
+
 @pytest.mark.parametrize("name", ["label_studio_csv.csv", "label_studio_json_min.json"])
 def test_label_studio_flat_exports_give_the_verdicts_of_the_full_one(name: str) -> None:
     """They leave out skipped annotations and predictions; what both hold is the same."""

@@ -54,6 +54,14 @@ def problems(validator: Validator, record: dict[str, Any]) -> list[str]:
     return [f"{'/'.join(map(str, error.path))}: {error.message}" for error in validator.inner.iter_errors(record)]
 
 
+def test_the_interval_says_whether_clusters_are_in_it(make: Any, validator: Validator) -> None:
+    for unit, words in (("item", ""), ("prompt", ", on the effective sample size of clusters by prompt")):
+        record = every_eval_ever(make.report(make.question(make.agreement(unit=unit), rates=rates())), "tuned", About())
+        assert problems(validator, record) == []
+        alpha = record["evaluation_results"][1]["score_details"]["uncertainty"]
+        assert alpha["confidence_interval"]["method"] == f"Wilson's score interval{words}"
+
+
 def test_it_is_valid_and_holds_the_figures(make: Any, validator: Validator) -> None:
     report = make.report(make.question(rates=rates()))
     record = every_eval_ever(report, "tuned", About(name="owner/tuned", organisation="us", relationship="first_party"))
