@@ -1,11 +1,10 @@
-"""The command line: `interjudge COMMAND --help` shows an example of each. Only this module prints or exits."""
+"""The command line: `interjudge COMMAND --help` shows an example of each. Only the modules `cli*` print or exit."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,21 +15,18 @@ from interjudge import cli_screen as screen
 from interjudge.cli_card import register as register_card
 from interjudge.cli_convert import register as register_convert
 from interjudge.cli_datasets import register as register_datasets
+from interjudge.cli_end import INTERRUPTED, UNMET, check_missing, wrote
 from interjudge.cli_guard import register as register_guard
+from interjudge.cli_judges import register as register_judges
 from interjudge.cli_plan import register as register_plan
-from interjudge.cli_ray import Cluster, default_parts, score_with_ray
 from interjudge.cli_review import register as register_review
 from interjudge.cli_run import register as register_run
+from interjudge.cli_score import register as register_score
 from interjudge.errors import InputError, InterjudgeError, printable
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from interjudge.agreement.require import Requirement
     from interjudge.agreement.results import Agreement
-
-UNMET = 3  # done, but a --require is not met or too many verdicts are missing
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="interjudge",
@@ -42,8 +38,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     epilog="Start with `interjudge demo`: no key, no GPU, no network.",
 )
-judges_app = typer.Typer(help="What judges there are.", no_args_is_help=False)
-app.add_typer(judges_app, name="judges")
 
 
 def main() -> None:
@@ -100,116 +94,10 @@ def demo(
         report, written = run_demo(out, seed=seed, redact=redact, progress=progress)
     if not quiet:
         render_terminal(report, screen.console(), full=full)
-    _wrote(written)
+    wrote(written)
 
 
-@app.command(
-    epilog="Example: `interjudge score outputs.jsonl -j keyword:default -j coherence:heuristic --out verdicts.parquet`"
-)
-def score(
-    outputs: Annotated[str, typer.Argument(help="Outputs with prompt and response: JSONL, CSV, Parquet; - is stdin.")],
-    judge: Annotated[
-        list[str], typer.Option("--judge", "-j", metavar="JUDGE", help="See `interjudge judges`. Repeatable.")
-    ],
-    from_: opt.From = None,
-    out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Verdicts as Parquet, JSONL or CSV; - is stdout (JSONL).")
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DB",
-            help="The verdict store, from which a run resumes; default the name of --out with .db, else that of the "
-            "outputs (outputs.db), for stdin verdicts.db. With --out - there is none unless it is named here. With "
-            "--engine ray a folder of Parquet files, a path or an address (s3://...).",
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N outputs.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Ask each judge so many times.")] = 1,
-    redo: Annotated[bool, typer.Option("--redo", help="Ask again for verdicts that are stored already.")] = False,
-    concurrency: opt.Concurrency = None,
-    rpm: opt.Rpm = None,
-    tpm: opt.Tpm = None,
-    max_cost: opt.MaxCost = None,
-    max_requests: opt.MaxRequests = None,
-    timeout: opt.Timeout = None,
-    prices: opt.PricesFile = None,
-    dry_run: opt.DryRun = False,
-    batch: opt.Batch = False,
-    no_wait: opt.NoWait = False,
-    engine: opt.Engine = "local",
-    workers: opt.Workers = None,
-    worker_gpus: opt.WorkerGpus = 0,
-    ray_address: opt.RayAddress = None,
-    max_missing: opt.MaxMissing = None,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Judges x outputs -> verdicts. Resumes where it stopped; nothing that is stored is asked again.
-
-    Exit code 1 where a judge gave no usable verdict at all; what there is has been written then.
-    """
-    from interjudge.cli_batch import in_batches, together
-    from interjudge.datasets.outputs import read_outputs
-    from interjudge.datasets.write import check_target
-    from interjudge.judges.prices import read_prices
-    from interjudge.judges.registry import get_judge
-    from interjudge.judges.runner import score as run
-
-    if batch and redo:
-        raise InputError("--batch does not go with --redo", expected="--batch alone, or another --store")
-    if out is not None:
-        check_target(out, inputs=[outputs])
-    cluster = Cluster(engine, workers, worker_gpus, ray_address)
-    service = {"--dry-run": dry_run, "--batch": batch, "--max-cost": max_cost, "--max-requests": max_requests}
-    if cluster.is_ray([name for name, value in service.items() if value]):
-        parts = store or default_parts(outputs, out)
-        found = score_with_ray(
-            outputs, judge, parts, cluster, repeats=repeats, redo=redo, limit=limit, from_=from_, quiet=quiet
-        )
-        _finish(found, out, [outputs], parts, quiet=quiet, max_missing=max_missing)
-        return
-    judges = [get_judge(spec) for spec in judge]
-    inputs = [outputs, *(file for one in judges for file in one.files), *([str(prices)] if prices is not None else [])]
-    if out is not None:
-        check_target(out, inputs=inputs)
-    db = Path(store) if store is not None else opt.default_store(outputs, out)
-    if db is not None:
-        check_target(db, inputs=inputs, table=False)
-    with screen.working("reading the outputs", quiet=quiet):
-        table = read_outputs(outputs, limit=limit, format=from_, tell=screen.tell_found(quiet))
-    if dry_run:
-        from interjudge.judges.estimate import estimate
-
-        plans = estimate(table, judges, store=db, redo=redo, repeats=repeats, prices=prices, batch=batch)
-        screen.print_plans(plans, screen.console(), budget=max_cost)
-        return
-    done: dict[str, tuple[int, int]] = {}
-    collected: list[pl.DataFrame] = []
-    try:
-        with screen.run(quiet) as shown:
-            counted = screen.counted(shown.progress, done)
-            asked = judges
-            if batch:
-                asked, collected = in_batches(
-                    table, judges, db, repeats=repeats, prices=read_prices(prices), wait=not no_wait, shown=shown,
-                    progress=counted, max_cost=max_cost, max_requests=max_requests,
-                )  # fmt: skip
-            if asked or not collected:
-                collected.append(
-                    run(
-                        table, asked, store=db, redo=redo, repeats=repeats, progress=counted, watch=shown.watch,
-                        tell=shown.tell, concurrency=concurrency, rpm=rpm, tpm=tpm, max_cost=max_cost,
-                        max_requests=max_requests, timeout=timeout, prices=prices,
-                    )
-                )  # fmt: skip
-    except KeyboardInterrupt:
-        _stopped(db, done)
-        raise typer.Exit(INTERRUPTED) from None
-    from interjudge.judges.store import store_notes
-
-    verdicts = together(collected, judges)
-    notes = store_notes(db) if db is not None else ()
-    _finish(verdicts, out, inputs, db, quiet=quiet, max_missing=max_missing, notes=notes)
+register_score(app)
 
 
 @app.command(
@@ -417,7 +305,7 @@ def report(
         )  # fmt: skip
     if not quiet:
         render_terminal(made, screen.console(), full=full)
-    _wrote(written)
+    wrote(written)
 
 
 register_card(app)
@@ -427,73 +315,7 @@ register_guard(app)
 register_plan(app)
 register_run(app)
 register_review(app)
-
-
-@judges_app.callback(invoke_without_command=True)
-def _judges(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        list_judges()
-
-
-@judges_app.command("list", epilog="Example: `interjudge judges list`")
-def list_judges() -> None:
-    """Every judge that can be named, with what it measures."""
-    from interjudge.cli_tables import print_judges
-    from interjudge.judges.registry import listing
-
-    print_judges(listing(), screen.console())
-
-
-@judges_app.command("show", epilog="Example: `interjudge judges show keyword:default`")
-def show_judge(
-    name: Annotated[str, typer.Argument(help="As for `score -j`.")],
-    json: Annotated[bool, typer.Option("--json", help="All of it, as JSON on stdout.")] = False,
-) -> None:
-    """All that decides the verdicts of one judge."""
-    from interjudge.cli_tables import judge_json, print_judge
-    from interjudge.datasets.write import write_text
-    from interjudge.judges.registry import describe
-
-    told = describe(name)
-    if json:
-        write_text(judge_json(told), "-")
-    else:
-        print_judge(told, screen.console())
-
-
-def _finish(
-    verdicts: pl.DataFrame, out: str | None, inputs: Sequence[str], store: Path | str | None, *,
-    quiet: bool, max_missing: float | None, notes: Sequence[str] = (),
-) -> None:  # fmt: skip
-    """Write what was scored, say what there is, and check that it is enough."""
-    from interjudge.cli_tables import print_scores
-    from interjudge.datasets.write import write_table
-
-    if out is not None:
-        write_table(verdicts, out, inputs=inputs)
-    if not quiet:
-        print_scores(verdicts, screen.console(stderr=out == "-"), notes=notes)
-    _wrote([path for path in (store, out) if path not in (None, "-")], err=out == "-")
-    _check_silent(verdicts)
-    _check_missing(verdicts.filter(verdicts["status"] != "ok").height, verdicts.height, max_missing)
-
-
-def _stopped(db: Path | None, done: dict[str, tuple[int, int]]) -> None:
-    if db is None:
-        typer.echo("interjudge: stopped; nothing is stored (name a --store to resume from)", err=True)
-        return
-    stored = ", ".join(f"stored {n:,} of {total:,} verdicts of {judge}" for judge, (n, total) in done.items())
-    typer.echo(f"interjudge: stopped; {stored or 'nothing was asked'}, in {db}. The same command resumes.", err=True)
-
-
-def _check_silent(verdicts: pl.DataFrame) -> None:
-    from interjudge.cli_tables import silent_judges
-
-    silent = silent_judges(verdicts)
-    for words in silent:
-        typer.echo(f"interjudge: {words}", err=True)
-    if silent:
-        raise typer.Exit(1)
+register_judges(app)
 
 
 def _check(answer: Agreement, requirements: list[Requirement], max_missing: float | None) -> None:
@@ -501,19 +323,6 @@ def _check(answer: Agreement, requirements: list[Requirement], max_missing: floa
     for words in unmet:
         typer.echo(f"interjudge: not met: {words}", err=True)
     ok = answer.status_counts.get("ok", 0)
-    _check_missing(answer.n_verdicts - ok, answer.n_verdicts, max_missing)
+    check_missing(answer.n_verdicts - ok, answer.n_verdicts, max_missing)
     if unmet:
         raise typer.Exit(UNMET)
-
-
-def _check_missing(missing: int, total: int, most: float | None) -> None:
-    if most is not None and total and missing / total > most:
-        typer.echo(
-            f"interjudge: {missing:,} of {total:,} verdicts are not ok, more than --max-missing {most:g}", err=True
-        )
-        raise typer.Exit(UNMET)
-
-
-def _wrote(paths: Sequence[Path | str | None], *, err: bool = False) -> None:
-    for line in screen.written(paths):
-        typer.echo(f"wrote {line}", err=err)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from interjudge import cli_screen as screen
+from interjudge.cli_end import INTERRUPTED
 from interjudge.errors import InputError, choices, printable
 
 if TYPE_CHECKING:
     import polars as pl
 
 ENGINES = ("local", "ray")
-INTERRUPTED = 130  # as in `interjudge.cli`
 
 
 @dataclass(frozen=True)

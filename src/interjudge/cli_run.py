@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from interjudge import cli_screen as screen
+from interjudge.cli_end import INTERRUPTED, UNMET
 from interjudge.errors import InputError, choices, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 EPILOG: Final = "Example: `interjudge run --init` writes run.toml, and `interjudge run run.toml` does what it says"
 DEFAULT_FILE: Final = Path("run.toml")
 VERDICTS_NAME: Final = "verdicts.parquet"
-UNMET, INTERRUPTED = 3, 130  # as in `interjudge.cli`
 
 
 def register(app: typer.Typer) -> None:
