@@ -82,6 +82,8 @@ def test_the_queue_is_kept_and_read_again(folder: Path, tmp_path: Path):
         queue_path(out).write_text(broken)
         with pytest.raises(InputError, match="is no queue of a review"):
             kept_queue(out)
+    with pytest.raises(InputError, match="cannot be read: not a directory"):
+        kept_queue(queue_path(out) / "labels.jsonl")
 
 
 def test_the_rate_of_a_queue_in_order_of_doubt_comes_when_all_is_labelled(folder: Path):
@@ -154,10 +156,11 @@ def test_two_reviews_of_one_file_lose_nothing(tmp_path: Path):
 
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path):
     path = tmp_path / "labels.jsonl"
-    path.write_text('{"item_id": "a"}\n')
-    with pytest.raises(InputError, match="line 1: is no label of a review"):
-        Labels(path).put(row("a", "ana", "yes"))
-    assert path.read_text() == '{"item_id": "a"}\n'
+    for other in ('{"item_id": "a"}\n', json.dumps({**row("a", "j", "yes"), "judge_kind": "keyword"}) + "\n", "[1]\n"):
+        path.write_text(other)
+        with pytest.raises(InputError, match="line 1: is no label of a review"):
+            Labels(path).put(row("a", "ana", "yes"))
+        assert path.read_text() == other
 
 
 # The server.

@@ -10,7 +10,7 @@ import typer
 
 from interjudge import cli_options as opt
 from interjudge import cli_screen as screen
-from interjudge.errors import InputError
+from interjudge.errors import InputError, printable
 
 if TYPE_CHECKING:
     from interjudge.agreement.analysis import QuestionSpec, Tables
@@ -161,7 +161,8 @@ def _serve(review: Review, port: int, *, browser: bool, quiet: bool) -> None:
         expected = "another --port, or none"
         raise InputError(f"port {port} cannot be used: {error.strerror}", expected=expected) from None
     rows = len(review.labels.rows())
-    more = f"; {rows:,} labels are in {review.labels.path} already" if rows else ""
+    are = "label is" if rows == 1 else "labels are"
+    more = f"; {rows:,} {are} in {printable(str(review.labels.path))} already" if rows else ""
     typer.echo(f"{len(review.queue.items):,} outputs to label at {server.url}{more}")
     if not quiet:
         typer.echo("Ctrl-C ends; every label is saved when it is given, and the same command goes on")
@@ -174,9 +175,10 @@ def _serve(review: Review, port: int, *, browser: bool, quiet: bool) -> None:
     finally:
         server.server_close()
     rows = len(review.labels.rows())
-    typer.echo(f"\n{rows:,} labels in {review.labels.path}")
+    path = printable(str(review.labels.path))
+    typer.echo(f"\n{rows:,} label{'s' * (rows != 1)} in {path}")
     if rows:
-        typer.echo(f"use them: interjudge report VERDICTS --gold {review.labels.path} --outputs OUTPUTS --out report")
+        typer.echo(f"use them: interjudge report VERDICTS --gold {path} --outputs OUTPUTS --out report")
 
 
 def _open(url: str) -> None:

@@ -52,7 +52,10 @@ class Labels:
             row = json.loads(line)
         except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in _REQUIRED):
+        known = isinstance(row, dict) and all(isinstance(row.get(name), str) for name in _REQUIRED)
+        if (
+            not isinstance(row, dict) or not known or row.get("judge_kind") != "human"
+        ):  # other judges' verdicts are none
             expected = "a file that `interjudge review` wrote, or a name that is free"
             raise InputError("is no label of a review", file=self.path, row=f"line {number}", expected=expected)
         return row

@@ -131,7 +131,9 @@ def kept_queue(out: str | Path) -> Queue | None:
         return Queue.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, ValidationError):
+    except OSError as error:
+        raise InputError(f"cannot be read: {(error.strerror or str(error)).lower()}", file=path) from None
+    except (ValueError, RecursionError, ValidationError):
         expected = "the queue of an earlier review; move it away to begin a new one"
         raise InputError("is no queue of a review", file=path, expected=expected) from None
 
