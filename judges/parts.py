@@ -81,11 +81,19 @@ def _used_last(table: pl.DataFrame, used: dict[str, str]) -> pl.DataFrame:
 
 
 def mark_used(parts: str | Path, judge: Judge) -> None:
-    """Note that this judge is the one that is meant by its name from now on."""
+    """Note that this judge is the one that is meant by its name from now on.
+
+    Raises
+    ------
+    InputError : the folder cannot be written.
+    """
     filesystem, path = filesystem_of(_folder(parts, judge))
-    filesystem.create_dir(path, recursive=True)
-    with filesystem.open_output_stream(f"{path}/{_USED}") as file:
-        file.write(datetime.now(UTC).isoformat(timespec="seconds").encode())
+    try:
+        filesystem.create_dir(path, recursive=True)
+        with filesystem.open_output_stream(f"{path}/{_USED}") as file:
+            file.write(datetime.now(UTC).isoformat(timespec="seconds").encode())
+    except OSError as error:
+        raise InputError(f"cannot be written: {str(error).splitlines()[0]}", file=parts) from error
 
 
 def _used(parts: str | Path) -> dict[str, str]:

@@ -73,7 +73,8 @@ def score_with_ray(
     Raises
     ------
     InputError : Ray is not installed, or sees no GPU for `gpus`; a judge is behind a network or cannot be made; the
-        outputs cannot be read, have no `item_id`, or the same twice; `parts` is a file, or among the outputs.
+        outputs cannot be read, have no `item_id`, or the same twice; `parts` is a file, among the outputs, or cannot be
+        written.
     InterjudgeError : the cluster cannot be reached, or it failed.
     """
     judges = [_local(get_judge(spec), spec) for spec in specs]
@@ -83,6 +84,8 @@ def score_with_ray(
     if isinstance(outputs, pl.DataFrame):
         outputs = outputs.with_columns(pl.col("item_id").cast(pl.String))
     ids = item_ids(outputs, limit)
+    for judge in judges:  # before Ray is started: a folder that cannot be written is said at once
+        mark_used(parts, judge)
     said: list[str] = []
     with _Cluster(address) as cluster:
         for spec, judge in zip(specs, judges, strict=True):
@@ -91,7 +94,6 @@ def score_with_ray(
                 which = "1 part" if unread == 1 else f"{unread:,} parts"
                 said.append(f"{judge.name}: {which} in {parts} could not be read, set aside; the outputs scored again")
             left = ids if redo or done.is_empty() else _left(outputs, ids, judge, done)
-            mark_used(parts, judge)
             total, at = ids.len() * repeats, (ids.len() - left.len()) * repeats
             if progress is not None:
                 progress(judge.name, at, total)

@@ -154,6 +154,15 @@ def test_two_reviews_of_one_file_lose_nothing(tmp_path: Path):
     assert len(Labels(tmp_path / "labels.jsonl").rows()) == 75
 
 
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"labels\.jsonl: cannot be written"),
+        Labels(tmp_path / "file" / "labels.jsonl").locked(),
+    ):
+        pass
+
+
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path):
     path = tmp_path / "labels.jsonl"
     for other in ('{"item_id": "a"}\n', json.dumps({**row("a", "j", "yes"), "judge_kind": "keyword"}) + "\n", "[1]\n"):

@@ -86,8 +86,12 @@ class Labels:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else changes the file, or begins a review of it, inside the block."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.lock.open("a") as file:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            opened = self.lock.open("a")
+        except OSError as error:
+            raise InputError(f"cannot be written: {(error.strerror or str(error)).lower()}", file=self.path) from None
+        with opened as file:
             try:
                 import fcntl  # noqa: PLC0415 - not on Windows, where two reviews of one file are the user's own risk
             except ImportError:

@@ -276,6 +276,8 @@ def test_parts_go_into_a_folder_of_their_own(tmp_path: Path):
         score_with_ray(str(tmp_path), ["keyword:default"], tmp_path / "parts")
     with pytest.raises(InputError, match="is a file"):
         score_with_ray(OUTPUTS, ["keyword:default"], tmp_path / "outputs.parquet")
+    with pytest.raises(InputError, match="cannot be written"):
+        score_with_ray(OUTPUTS, ["keyword:default"], tmp_path / "outputs.parquet" / "parts")
 
 
 def test_a_folder_without_verdicts_is_said(tmp_path: Path):
