@@ -79,13 +79,15 @@ def build(spec: QuestionSpec, tables: Tables, *, columns: Sequence[str] = (), cl
 class Analysis:
     """`questions` for the report; `flags` and `items` (see `Flags`) of all questions together.
 
-    `flagged`: the same two tables of each question alone, None where it has no labels.
+    `flagged`: the same two tables of each question alone, None where it has no labels. `references`: of each question
+    `item_id` and `gold`, a label of the question; None where it has no reference.
     """
 
     questions: tuple[QuestionResult, ...]
     flags: pl.DataFrame
     items: pl.DataFrame
     flagged: tuple[tuple[pl.DataFrame, pl.DataFrame] | None, ...] = ()
+    references: tuple[pl.DataFrame | None, ...] = ()
 
 
 def analyse(
@@ -117,15 +119,26 @@ def analyse(
     texts = Texts(_items(tables))
     results: list[QuestionResult] = []
     tables_of: list[tuple[pl.DataFrame, pl.DataFrame] | None] = []
+    references: list[pl.DataFrame | None] = []
     for spec in specs:
         panel = build(spec, tables, columns=(*columns, *by), cluster=cluster)
         found = examine(panel, tables.verdicts, texts, by=by, evidence=evidence, epsilon=epsilon, sampling=sampling)
         results.append(found.result)
         tables_of.append((found.flags.verdicts, found.flags.items) if found.flags else None)
+        references.append(_reference_labels(panel))
     flags = [pair for pair in tables_of if pair is not None]
     verdicts_flagged = pl.concat([pl.DataFrame(schema=FLAG_COLUMNS), *(pair[0] for pair in flags)])
     items = pl.concat([pl.DataFrame(schema=FLAGGED_ITEM_COLUMNS), *(pair[1] for pair in flags)])
-    return Analysis(tuple(results), verdicts_flagged, items, tuple(tables_of))
+    return Analysis(tuple(results), verdicts_flagged, items, tuple(tables_of), tuple(references))
+
+
+def _reference_labels(panel: Panel) -> pl.DataFrame | None:
+    if panel.gold is None or not panel.question.labels:
+        return None
+    labels = pl.Series(panel.question.labels, dtype=pl.String)
+    known = pl.Series(panel.gold, dtype=pl.Int64)
+    gold = panel.items.select("item_id", code=known).filter(pl.col("code") >= 0)
+    return gold.select("item_id", gold=labels.gather(gold["code"]))
 
 
 def default_questions(tables: Tables) -> list[QuestionSpec]:

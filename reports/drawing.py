@@ -22,7 +22,7 @@ SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; not
 
 # Okabe and Ito (2008), "Color Universal Design", without black and yellow, which one of the two backgrounds swallows;
 # grey instead. Beyond seven judges the shape changes too.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 SHAPES: Final = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 PANEL: Final = "#8A63D2"
 NEUTRAL: Final = "#808080"
@@ -97,12 +97,9 @@ class Judges:
         shapes = [SHAPES[place[name] // len(COLOURS) % len(SHAPES)] for name in shown]
         key: Json | None = None
         if legend:
-            each, taken = pixels(domain) + 34, pixels(beside)
-            # Not the signal `width`: it changes while the chart is laid out, and the legend would be cut.
-            columns = {"expr": f"max(1, floor(({_CONTAINER} - {taken}) / {each}))"}
             key = {
-                "title": None, "orient": "top", "columns": columns, "labelLimit": 200, "symbolSize": 70,
-                "symbolOpacity": 1, "columnPadding": 10,
+                "title": None, "orient": "top", "columns": legend_columns(domain, beside), "labelLimit": 200,
+                "symbolSize": 70, "symbolOpacity": 1, "columnPadding": 10,
             }  # fmt: skip
         return {
             "color": {
@@ -113,6 +110,12 @@ class Judges:
             },
             "shape": {"field": "judge", "type": "nominal", "scale": {"domain": domain, "range": shapes}, "legend": key},
         }
+
+
+def legend_columns(entries: Iterable[str], beside: Iterable[str], symbol: int = 10) -> Json:
+    """How many entries of a legend, with symbols so many pixels wide, fit side by side to the right of `beside`."""
+    # Not the signal `width`: it changes while the chart is laid out, and the legend would be cut.
+    return {"expr": f"max(1, floor(({_CONTAINER} - {pixels(beside) + 14}) / {pixels(entries) + symbol + 24}))"}
 
 
 def spec(values: Sequence[Json], layers: Sequence[Json], height: int, **more: Any) -> Json:
@@ -209,14 +212,15 @@ def vertical(at: float, x: Json, **mark: Any) -> Json:
     }
 
 
-def shapes(field: str, values: Sequence[str]) -> Json:
-    """The channel `shape` for two kinds of figures of one judge, with a legend of its own."""
+def shapes(field: str, values: Sequence[str], beside: Iterable[str]) -> Json:
+    """The channel `shape` for two kinds of figures of one judge, with a legend of its own; `beside`: as in `colour`."""
     return {
         "field": field,
         "type": "nominal",
         "scale": {"domain": list(values), "range": ["circle", "diamond"]},
         "legend": {
-            "title": None, "orient": "top", "symbolFillColor": NEUTRAL, "symbolStrokeColor": NEUTRAL, "symbolOpacity": 1
+            "title": None, "orient": "top", "symbolFillColor": NEUTRAL, "symbolStrokeColor": NEUTRAL,
+            "symbolOpacity": 1, "columns": legend_columns(values, beside),
         },
     }  # fmt: skip
 

@@ -4,7 +4,7 @@
   const packed = document.getElementById("explorer-table");
   if (!packed) return;
   const app = document.getElementById("explorer-app");
-  const PAGE = 25, NOT_ASKED = -2;
+  const PAGE = 25, NOT_ASKED = -2, SHORT = 26;  // characters of a name that stays on one line
 
   const unpack = async (id) => {
     const holder = document.getElementById(id);
@@ -61,8 +61,8 @@
     };
     const votesInWords = (q, row) => {
       const missing = q.verdicts.filter((v) => v.label[row] === -1).length;
-      const said = votes(q, row).map(([label, n]) => n + " " + q.labels[label]);
-      return [...said, ...(missing ? [missing + " not ok"] : [])].join(", ");
+      const said = votes(q, row).map(([label, n]) => n + "\u00a0" + q.labels[label]);
+      return [...said, ...(missing ? [missing + "\u00a0not\u00a0ok"] : [])].join(", ");
     };
     const reasons = (q, row) => {
       const found = new Set(q.reasons[q.why[row]]);
@@ -173,7 +173,7 @@
         const words = column.words ? column.words(value) : value;
         const classes = (column.left ? "l name" : "r") + (column.spare ? " spare" : "");
         if (column.key === "item") {
-          const button = el("button", {type: "button", class: "open", "aria-expanded": open.has(row), on: {click: () => toggle(q, row, tr)}}, bdi(words));
+          const button = el("button", {type: "button", class: "open" + (words.length <= SHORT ? " n" : ""), "aria-expanded": open.has(row), on: {click: () => toggle(q, row, tr)}}, bdi(words));
           tr.append(el("th", {scope: "row", class: classes}, button));
         } else tr.append(el("td", {class: classes}, bdi(words)));
       }
@@ -197,10 +197,12 @@
       const why = q.reasons[q.why[row]];
       const known = [named("model", output), named("category", output)].filter(Boolean);
       const about = el("p", {class: "text-head"}, bdi([...known, ...why].join(" \u00b7 ")));
+      const truth = q.gold && q.gold[row] >= 0 ? [el("tr", {}, el("th", {scope: "row", class: "l name"}, "reference"),
+        el("td", {class: "l"}, bdi(q.labels[q.gold[row]])), el("td", {class: "r"}), el("td", {class: "l wide"}, bdi("\u201c" + q.reference + "\u201d")))] : [];
       const lines = q.verdicts.flatMap((v, j) => (v.label[row] === NOT_ASKED ? [] : [verdict(q, j, row, output)]));
       const head = ["judge", "says", "wrong, probability", "reasons"].map((words, i) => el("th", {scope: "col", class: i === 2 ? "r" : "l"}, words));
       cell.append(about, el("div", {class: "scroll"}, el("table", {}, el("caption", {class: "unseen"}, "Verdicts on this output"),
-        el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...lines))));
+        el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...truth, ...lines))));
       if (hasTexts) {
         cell.append(folded("Show prompt and response", async (place) => {
           const t = await withTexts();

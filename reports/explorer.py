@@ -89,6 +89,7 @@ def build_explorer(
     verdicts: pl.DataFrame,
     outputs: pl.DataFrame | None = None,
     *,
+    references: Sequence[pl.DataFrame | None] = (),
     redacted: bool = False,
 ) -> Explorer | None:
     """What the page shows of every output; None where no question has flags.
@@ -97,14 +98,19 @@ def build_explorer(
     ----------
     flagged : of each question, in their order; None for a question of scores alone.
     verdicts, outputs : for rationales, scores, models, categories and texts.
+    references : `item_id` and `gold` of each question, in their order; None or nothing for one without a reference.
     """
     known = [(q, pair) for q, pair in zip(questions, flagged, strict=True) if pair is not None and pair[1].height]
+    gold_of = {id(q): gold for q, gold in zip(questions, references, strict=True)} if references else {}
     if not known:
         return None
     chosen = [_chosen(pair[1], len(q.agreement.judges)) for q, pair in known]
     ids = _in_order(chosen)
     names = list(dict.fromkeys(j.judge for q, _ in known for j in q.agreement.judges))
-    parts = [_question(q, pair[0], items, ids, names) for (q, pair), items in zip(known, chosen, strict=True)]
+    parts = [
+        _question(q, pair[0], items, ids, names) | _reference(q, gold_of.get(id(q)), items)
+        for (q, pair), items in zip(known, chosen, strict=True)
+    ]
     source = _known(verdicts if outputs is None else outputs, ids)
     mine = _first_verdicts(verdicts, ids, names)
     table: dict[str, Any] = {
@@ -180,6 +186,19 @@ def _question(
         "doubt": _per_mille(items["p_consensus_wrong"]),
         "why": [number[text] for text in of_items],
         "verdicts": [_judge(by_judge.get(name), n, number) for name in judges],
+    }
+
+
+def _reference(question: QuestionResult, gold: pl.DataFrame | None, items: pl.DataFrame) -> dict[str, Any]:
+    """What the reference is called and its label of every item (-1: none), where the question has a reference."""
+    a = question.agreement
+    if gold is None:
+        return {}
+    code = {label: i for i, label in enumerate(a.question.labels)}
+    labels = items.select("item_id").join(gold, on="item_id", how="left", maintain_order="left")["gold"]
+    return {
+        "reference": visible(a.question.reference or "reference", _NAME),
+        "gold": [code.get(label, -1) for label in labels],
     }
 
 

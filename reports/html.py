@@ -40,6 +40,8 @@ _OPEN_ROWS: Final = 12  # a longer table is folded
 _NUMBER_AND_INTERVAL: Final = re.compile(r"^(.*\S) (\[[^\[\]]*\])$")
 _TIGHT_INTERVAL: Final = re.compile(r"\[[-<>.\d&;gtl]+, [-<>.\d&;gtl]+\]")
 _TIGHT_PERCENT: Final = re.compile(r"(?<=\d) %")
+_TIGHT_FIGURE: Final = re.compile(r"(?<=\b[Jpn]) (?:(?:&lt;|=) )?(?=-?\.?\d)")  # J .361, p < .001
+_OPTION: Final = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 _NAMES: Final = ("page.css", "page.js", "explorer.js")
 
 PictureMaker = Callable[[QuestionResult], Sequence[Picture]]
@@ -228,8 +230,10 @@ def _figure(cell: Cell) -> Markup:
 
 
 def _sentence(text: str) -> Markup:
-    """A sentence in which no interval and no per cent sign is torn from its number."""
+    """A sentence in which no interval, no sign and no letter of a statistic is torn from its number."""
     safe = _TIGHT_PERCENT.sub("\u00a0%", escape.html(text))
+    safe = _TIGHT_FIGURE.sub(lambda found: found[0].replace(" ", "\u00a0"), safe)
+    safe = _OPTION.sub(r'<span class="n">\g<0></span>', safe)
     return Markup(_TIGHT_INTERVAL.sub(r'<span class="n">\g<0></span>', safe))
 
 

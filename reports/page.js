@@ -76,7 +76,7 @@
       place.dataset.drawn = failed ? "no" : "yes";
     };
     return window.vegaEmbed(place.firstElementChild, specs[id], {
-      actions: false, ast: true, logLevel: 1, renderer: "svg", defaultStyle: false, config, bind: document.getElementById(id + "-b"),
+      actions: false, ast: true, logLevel: 2, renderer: "svg", defaultStyle: false, config, bind: document.getElementById(id + "-b"),
       tooltip: {disableDefaultStyle: true, theme: "page"},
     }).then(() => done(false), (error) => { console.warn(String(error)); done(true); });
   };

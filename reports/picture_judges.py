@@ -91,7 +91,7 @@ def ability(question: QuestionResult) -> Picture | None:
         caption=_ability_caption(chosen, sides, by_reference, a),
         spec=spec(
             values,
-            interval_layers(x, y, {"color": colour, "shape": shapes("measure", both)}, tooltip),
+            interval_layers(x, y, {"color": colour, "shape": shapes("measure", both, domain)}, tooltip),
             rows_height(len(chosen), 34 if len(chosen) <= 15 else 26),
         ),
         table=Table(title, columns, tuple(rows), notes, (len(rows), hidden) if hidden else None),
@@ -185,13 +185,14 @@ def incoherent(question: QuestionResult) -> Picture | None:
         if rate
         else figures_axis(measure, span(every, 0.0, 1.0))
     )
+    shown = [judges.short[j.judge] for j, _ in chosen]
     y = {
-        "y": names_axis("judge", [judges.short[j.judge] for j, _ in chosen], scale={"paddingInner": 0.25}),
+        "y": names_axis("judge", shown, scale={"paddingInner": 0.25}),
         "yOffset": {"field": "outputs", "type": "nominal", "scale": {"domain": list(where)}},
     }
     colour = judges.colour([j.judge for j, _ in chosen])["color"]
     tooltip = (("name", "judge"), ("outputs", "outputs"), ("figure", measure), ("n", "number"), ("against", "against"))
-    layers = interval_layers(x, y, {"color": colour, "shape": shapes("outputs", where)}, tooltip)
+    layers = interval_layers(x, y, {"color": colour, "shape": shapes("outputs", where, shown)}, tooltip)
     if not rate:
         layers.insert(0, vertical(0, x))
     said = f"says {quote(a.question.positive, 20)} too often" if a.question.positive is not None else ""
@@ -240,4 +241,4 @@ def _incoherent_caption(
     text += f"; {count(n, 'judge')} without a value on one side" if n else ""
     basis = {p.basis for _, p in chosen}
     against = "the reference or the estimated truth" if len(basis) > 1 else _AGAINST[basis.pop()]
-    return f"{text}. Against {against}."
+    return f"{text}, measured against {against}."

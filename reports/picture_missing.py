@@ -106,7 +106,7 @@ def _by_model(question: QuestionResult, gone: list[JudgeMissing]) -> _Made:
                 values.append(
                     {
                         "judge": judges.short[j.judge], "name": visible(j.judge), "model": short[whole[m]],
-                        "whole": visible(whole[m]), "share": g.share.value, "strong": g.share.value > 0.6 * top,
+                        "whole": visible(whole[m]), "share": g.share.value, "strong": g.share.value > 0.75 * top,
                         "shown": percent(g.share.value).removesuffix(" %"), "statuses": _statuses(g),
                         "figure": estimate(g.share, rate=True)["figure"], "n": f"{g.missing} of {g.n}",
                     }
@@ -160,7 +160,7 @@ def _field(row: str, rows: list[str], column: str, columns: list[str], top: floa
                 "y": y,
                 "text": {"field": "shown"},
                 # on the cell's own colour, which is the same on every page
-                "color": {"condition": {"test": "datum.strong", "value": "#FFFFFF"}, "value": "#1A1A1A"},
+                "color": {"condition": {"test": "datum.strong", "value": "#FFFFFF"}, "value": "#000000"},
                 "tooltip": tips,
             },
         },

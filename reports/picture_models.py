@@ -147,6 +147,8 @@ def fine_tunes(question: QuestionResult) -> Picture | None:
     most = max(2, _MOST_DOTS // max(len(across), 1))
     shown, hidden = ordered[:most], len(ordered) - most
     short = short_names(_tune_name(c) for c in shown)
+    # the signs stand beneath the name: in the picture they would lie on the dots of some judge
+    row_of = {_tune_name(c): "\n".join(filter(None, (short[_tune_name(c)], _signs(c)))) for c in shown}
     values: list[Json] = []
     rows, dashes = [], Dashes()
     for c in shown:
@@ -158,7 +160,7 @@ def fine_tunes(question: QuestionResult) -> Picture | None:
                 continue
             values.append(
                 {
-                    "model": short[_tune_name(c)], "whole": f"{visible(c.model)} from {visible(c.base_model)}",
+                    "model": row_of[_tune_name(c)], "whole": f"{visible(c.model)} from {visible(c.base_model)}",
                     "judge": judges.short[judge], "name": visible(judge), "signs": _signs(c),
                     **{**estimate(e), "figure": _points(e)},
                 }
@@ -169,24 +171,16 @@ def fine_tunes(question: QuestionResult) -> Picture | None:
                 else dashes.dash(e.undefined or "no reason given", f"{quote(c.model)} under {quote(judge)}")
             )
         rows.append((Cell(c.model), Cell(c.base_model), Cell(_signs(c)), *cells))
-    marked = [{"model": short[_tune_name(c)], "signs": _signs(c)} for c in shown if _mixed(c)]
     x = figures_axis(
         "change, points", span((c.change[j] for c in shown for j in across if j in c.change), -0.1, 0.1), rate=True
     )
-    y = _rows(list(short.values()), [judges.short[j] for j in across])
+    y = _rows(list(row_of.values()), [judges.short[j] for j in across])
+    y["y"]["axis"]["labelExpr"] = "split(datum.label, '\\n')"
     tooltip = (("whole", "fine-tune"), ("name", "judge"), ("figure", "change"), ("signs", "signs"))
     layers = [
         vertical(0, x, strokeWidth=1.5),
         *interval_layers(x, y, judges.colour(across, legend=len(across) > 1, beside=short.values()), tooltip, size=55),
     ]
-    if marked:
-        layers.append(
-            {
-                "data": {"values": marked},
-                "mark": {"type": "text", "align": "right", "dx": -4, "baseline": "middle", "fontWeight": "bold"},
-                "encoding": {"x": {"value": "width"}, "y": y["y"], "text": {"field": "signs", "type": "nominal"}},
-            }
-        )
     title = "What fine-tuning changed, under each judge"
     columns = (
         Column("fine-tune", "left", name=True), Column("base", "left", rank=2, name=True), Column("signs", "left"),

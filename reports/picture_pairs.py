@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from interjudge.agreement.results import Agreement, Pair
 from interjudge.agreement.results_question import QuestionResult
-from interjudge.reports.drawing import Json, Judges, names_axis, rows_height, spec, tips_of
+from interjudge.reports.drawing import Json, names_axis, rows_height, short_names, spec, tips_of
 from interjudge.reports.escape import visible
 from interjudge.reports.picture import Picture
 from interjudge.reports.table import Cell, Column, Dashes, Table
@@ -18,6 +18,7 @@ SECTION: Final = "How far the judges agree"
 # From this many judges on a figure no longer fits into its cell.
 _NUMBERED: Final = 20
 _MOST_PAIRED: Final = 40
+_NAME: Final = 20  # characters beside the number
 # Chance (or, for raw agreement, none) is pale; above it blue, with most steps where panels lie; below it another hue.
 _STOPS: Final = {-1.0: "#8A3B00", 0.0: "#EDEAE4", 0.4: "#B5CBDD", 0.7: "#5F97C1", 0.9: "#1F669B", 1.0: "#00304F"}
 _MEASURES: Final = (("kappa", "Cohen's kappa"), ("agreement", "Raw agreement"), ("ac1", "Gwet's AC1"))
@@ -29,9 +30,9 @@ def pairs(question: QuestionResult) -> Picture | None:
     order, grouped = _by_family(question)
     if len(a.pairs) < 2 or len(order) > _MOST_PAIRED:
         return None
-    judges = Judges.of(a)
     number_of = {name: str(i + 1) for i, name in enumerate(order)}
-    label_of = {name: f"{judges.short[name]} · {number_of[name]}" for name in order}
+    short = short_names(order, _NAME)
+    label_of = {name: f"{short[name]} · {number_of[name]}" for name in order}
     values: list[Json] = []
     for p in a.pairs:
         for first, second in ((p.a, p.b), (p.b, p.a)):
@@ -153,7 +154,10 @@ def _pairs_spec(
                     "y": y,
                     "text": {"field": "shown", "type": "nominal"},
                     # on the cell's own colour, which is the same on every page
-                    "color": {"condition": {"test": "abs(datum.chosen) > 0.6", "value": "#FFFFFF"}, "value": "#1A1A1A"},
+                    "color": {
+                        "condition": {"test": "datum.chosen > 0.81 || datum.chosen < -0.76", "value": "#FFFFFF"},
+                        "value": "#000000",
+                    },
                     "tooltip": tips,
                 },
             }

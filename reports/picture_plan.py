@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import log
 from typing import Final
 
 from interjudge.agreement.results import Agreement
@@ -16,6 +17,7 @@ from interjudge.reports.drawing import (
     Json,
     Judges,
     interval_layers,
+    legend_columns,
     names_axis,
     rows_height,
     short_names,
@@ -112,6 +114,8 @@ _DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 def _curves(values: list[Json], title: str, target: float, now: float | None) -> Json:
     kinds = list(dict.fromkeys(v["kind"] for v in values))
     ticks = sorted({v["n"] for v in values})
+    # where the line "now" would cross the words at the right, they stand before it
+    late = now is not None and ticks[0] < now <= ticks[-1] and log(now / ticks[0]) > 0.7 * log(ticks[-1] / ticks[0])
     least = max(0.0, int((min(target, *(v["value"] for v in values)) - 0.1) * 10) / 10)
     x = {
         "field": "n",
@@ -133,7 +137,8 @@ def _curves(values: list[Json], title: str, target: float, now: float | None) ->
         "axis": {"title": "reliability", "tickCount": 6, "format": ".3~g", "gridOpacity": 0.35},
     }
     kind = {"field": "kind", "type": "nominal"}
-    key = {"title": None, "orient": "top", "symbolStrokeColor": PANEL, "symbolSize": 90}
+    columns = legend_columns(kinds, ("0.95",), symbol=24)
+    key = {"title": None, "orient": "top", "symbolStrokeColor": PANEL, "symbolSize": 500, "columns": columns}
     dash = {**kind, "scale": {"domain": kinds, "range": list(_DASHES[: len(kinds)])}, "legend": key}
     tips = tips_of((("n", "number"), ("kind", "for"), ("figure", "reliability")))
     layers: list[Json] = [
@@ -143,7 +148,9 @@ def _curves(values: list[Json], title: str, target: float, now: float | None) ->
             "encoding": {"y": y},
         },
         {
-            "data": {"values": [{"value": target, "n": ticks[-1], "words": f"target {number(target)}"}]},
+            "data": {
+                "values": [{"value": target, "n": now if late else ticks[-1], "words": f"target {number(target)}"}]
+            },
             "mark": {"type": "text", "align": "right", "dx": -4, "dy": 9},
             "encoding": {"x": x, "y": y, "text": {"field": "words"}},
         },

@@ -54,6 +54,8 @@ def ranks(question: QuestionResult) -> Picture | None:
             cells.append(Cell(str(r.rank)))
         rows.append((Cell(model), *cells))
     movers = [model for model in shown if len({v["rank"] for v in values if v["model"] == short[model]}) > 1]
+    places = [(v["judge"], v["rank"]) for v in values if v["judge"] in (head[across[0]], head[across[-1]])]
+    tied = len(set(places)) < len(places)
     title = "Every model's place under every judge"
     columns = (Column("model", "left", name=True), *(Column(judge, name=True) for judge in across))
     hidden = len(judges.names) - len(across)
@@ -66,7 +68,7 @@ def ranks(question: QuestionResult) -> Picture | None:
         name="ranks",
         section=SECTION,
         title=title,
-        caption=_caption(movers, shown, len(order), found.label),
+        caption=_caption(movers, shown, len(order), found.label, tied=tied),
         spec=_spec(values, [head[j] for j in across], [short[m] for m in shown], [short[m] for m in movers], len(of)),
         table=Table(title, columns, tuple(rows), notes, gap),
     )
@@ -95,6 +97,7 @@ def _spec(values: Sequence[Json], judges: list[str], models: list[str], movers: 
             "grid": True,
             "labelLimit": 170,
             "labelPadding": 6,
+            "labelFontSize": {"expr": f"(width - {wide}) / {len(judges)} < 13 ? 8 : 12"},
             **angle,
         },
     }
@@ -162,11 +165,12 @@ def _labels(values: Sequence[Json], judge: str) -> list[Json]:
     return found
 
 
-def _caption(movers: Sequence[str], shown: Sequence[str], n: int, label: str) -> str:
+def _caption(movers: Sequence[str], shown: Sequence[str], n: int, label: str, *, tied: bool) -> str:
     some = "" if len(shown) == n else f" of the {count(len(shown))} shown"
     head = f"1 is the highest rate of {quote(label)}"
     if not movers:
         return f"{head}. No model{some} changes places with the judge."
     few = f" ({names(movers)})" if len(movers) <= 3 else ""
     who = f"{count(len(movers))}{some or f' of {count(n)}'} {'model changes' if len(movers) == 1 else 'models change'}"
-    return f"{head}. {who} places with the judge{few}: lines that cross; places say nothing of how far apart rates lie."
+    text = f"{head}. {who} places with the judge{few}: lines that cross; places say nothing of how far apart rates lie."
+    return f"{text} Models with the same rate share a place; their names stand one below the other." if tied else text

@@ -142,4 +142,5 @@ def _reliability_caption(a: Agreement) -> str:
     n = sum(c.value is None for c in a.coefficients)
     if n:
         said.append(f"{count(n, 'coefficient')} without a value {'has' if n == 1 else 'have'} a dash instead of a dot")
-    return f"{'; '.join(said)}." if said else "No coefficient has a value."
+    text = f"{'; '.join(said)}." if said else "No coefficient has a value."
+    return f"{text} Dashed: the customary limits for alpha, .667 and .800; shaded: the bands of Landis and Koch."

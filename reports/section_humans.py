@@ -89,10 +89,11 @@ def _beside(found: Ceiling, share: str, limit: int) -> Table:
     )
     notes = ["means over pairs of judge and human; the first row: over pairs of humans"]
     if found.lowest is not None and found.highest is not None:
-        notes.append(
-            f"the humans' own means of {_MEASURES[found.measure]} with each other run from {number(found.lowest)} to "
-            f"{number(found.highest)}; below (above): outside that, by more than chance explains"
-        )
+        low, high = number(found.lowest), number(found.highest)
+        own = f"mean of {_MEASURES[found.measure]} with each other is {low}"
+        if low != high:
+            own = f"means of {_MEASURES[found.measure]} with each other run from {low} to {high}"
+        notes.append(f"the humans' own {own}; below (above): outside that, by more than chance explains")
     gap = None if gap is None else (gap[0] + 1, gap[1])
     return Table("Judges beside the humans", columns, tuple(rows), dashes.notes() + tuple(notes), gap)
 

@@ -63,6 +63,7 @@ def test_it_is_the_same_both_times_and_quiet_where_asked(folder: Path) -> None:
         (("--compare", "old/report.json", "none.json"), "none.json: there is no such file"),
         (("--compare", "old/report.json", "new/report.json", "--construct", "harm"), "reads two reports as they are"),
         (("--compare", "old/report.json", "new/report.json", "--out", "old.csv"), "old.csv: is a file"),
+        (("--compare", "old/report.json", "new/report.json", "--redact"), "made with --redact"),
         (("old.csv",), "the folder of the report is missing; expected --out DIR"),
     ],
 )

@@ -287,7 +287,7 @@ def report(
         from interjudge.cli_compare import compare_files
 
         others = (outputs, judge, judge_columns, reference, by, construct, labels, map_, threshold, cluster, title)
-        compare_files(verdicts, out, alone=not any(others), full=full, quiet=quiet)
+        compare_files(verdicts, out, alone=not any(others), redact=redact, full=full, quiet=quiet)
         return
     if out is None:
         raise InputError("the folder of the report is missing", expected="--out DIR")

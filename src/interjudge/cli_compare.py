@@ -18,7 +18,13 @@ _EXPECTED = "interjudge report --compare OLD.json NEW.json [--out DIR]"
 
 
 def compare_files(
-    files: Sequence[str], out: Path | None, *, alone: bool = True, full: bool = False, quiet: bool = False
+    files: Sequence[str],
+    out: Path | None,
+    *,
+    alone: bool = True,
+    redact: bool = False,
+    full: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Print what changed, and write compare.json and compare.md into the folder `out` where there is one."""
     from interjudge.datasets.write import check_targets, write_text
@@ -29,6 +35,10 @@ def compare_files(
 
     if not alone:
         raise InputError("--compare reads two reports as they are", expected=_EXPECTED)
+    if redact:
+        raise InputError(
+            "--compare does not redact", expected="two reports that were made with --redact, and --compare alone"
+        )
     if len(files) != 2:
         raise InputError("--compare takes two reports", found=f"{len(files)} files", expected=_EXPECTED)
     paths = [] if out is None else [out / JSON_NAME, out / MARKDOWN_NAME]

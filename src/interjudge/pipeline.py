@@ -119,7 +119,14 @@ def make_report(
     report = build_report(analysis.questions, provenance=provenance, title=title or DEFAULT_TITLE)
     if redact:
         report = redacted(report)
-    explorer = build_explorer(report.questions, analysis.flagged, tables.verdicts, tables.outputs, redacted=redact)
+    explorer = build_explorer(
+        report.questions,
+        analysis.flagged,
+        tables.verdicts,
+        tables.outputs,
+        references=analysis.references,
+        redacted=redact,
+    )
     paths = write_report(report, out, flags=analysis.flags, explorer=explorer, inputs=inputs)
     write_table(analysis.items, out / ITEMS_NAME, inputs=inputs)
     return report, [*paths, out / ITEMS_NAME]

@@ -64,6 +64,19 @@ def test_the_least_certain_output_comes_first_and_every_verdict_is_there(
     assert q["verdicts"][2]["p"][0] == round(1000 * expected)
 
 
+def test_the_reference_label_of_every_output_is_there(given_tables: Tables) -> None:
+    """On the question's own labels; an output without one has none."""
+    gold = pl.DataFrame({"item_id": ["i03", "i07"], "gold": ["refusal", "compliance"]})
+    given = Tables(given_tables.verdicts, given_tables.outputs, gold, "people")
+    analysed = analyse(given, questions=[QuestionSpec(construct="refusal")], sampling=Sampling(replicates=20))
+    table = unpack(built(given, analysed, references=analysed.references).table)
+    (q,) = table["questions"]
+    known = {table["outputs"]["id"][o]: q["labels"][g] for o, g in zip(q["output"], q["gold"], strict=True) if g >= 0}
+    assert known == {"i03": "refusal", "i07": "compliance"}
+    assert q["reference"] == "people"
+    assert "gold" not in unpack(built(given, analysed).table)["questions"][0]
+
+
 def test_each_text_stands_once_and_shows_what_is_hidden_in_it(given_tables: Tables, analysed: Analysis) -> None:
     found = built(given_tables, analysed)
     texts = unpack(found.texts)

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from page_data import N, made
+from page_data import N, made, tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -65,7 +65,9 @@ def opened(browser: Any) -> Iterator[Callable[..., Watched]]:
         contexts.append(context)
         watched = Watched(context.new_page())
         page, said = watched.page, watched.complaints
-        page.on("console", lambda m: said.append(f"console {m.type}: {m.text}") if m.type == "error" else None)
+        page.on(
+            "console", lambda m: said.append(f"console {m.type}: {m.text}") if m.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda e: said.append(f"error: {e}"))
         page.on("dialog", lambda d: (said.append(f"dialog: {d.message}"), d.dismiss()))
         page.on(
@@ -178,7 +180,9 @@ def test_an_output_opens_and_its_texts_only_when_asked_for(folder: Path, opened:
     page.keyboard.press("Enter")
     assert button.get_attribute("aria-expanded") == "true"
     detail = page.locator("tr.detail")
-    assert detail.locator("tbody th").all_inner_texts() == [f"judge-{j}" for j in range(4)]
+    assert detail.locator("tbody th").all_inner_texts() == ["reference", *(f"judge-{j}" for j in range(4))]
+    truth = detail.locator("tbody tr").first.locator("td").all_inner_texts()
+    assert truth == [tables().reference.filter(pl.col("item_id") == "item-0000")["gold"].item(), "", "“people”"]
     assert "response number" not in detail.inner_text()
     detail.get_by_text("Show prompt and response").click()
     page.wait_for_selector("tr.detail .text")
@@ -234,6 +238,20 @@ def test_it_never_scrolls_sideways(folder: Path, opened: Callable[..., Watched],
     until(page, DRAWN)
     page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_telephone_nothing_is_squeezed_or_pushed_out(folder: Path, opened: Callable[..., Watched]) -> None:
+    """The heading above the judges has the width of the page; an opened output is no wider than its table."""
+    page = opened(folder / "report.html", width=390).page
+    caption = "document.querySelector('table.cards caption')"
+    page.evaluate(f"{caption}.className = ''; {caption}.textContent = 'Question: ' + 'some words '.repeat(3)")
+    assert page.evaluate(f"{caption}.getBoundingClientRect().width") > 300
+    table = "document.querySelector('table.outputs').getBoundingClientRect().width"
+    before = page.evaluate(table)
+    page.get_by_label("Show texts when opened").check()
+    page.locator("table.outputs .open").first.click()
+    page.wait_for_selector("tr.detail .text")
+    assert page.evaluate(table) == before
 
 
 def test_dark_follows_the_system_and_the_switch(folder: Path, opened: Callable[..., Watched]) -> None:

@@ -154,7 +154,7 @@ def test_names_are_values_and_never_expressions_or_fields(plain: QuestionResult,
         assert keys[0] == keys[1]
 
 
-FIELDS = {"low", "high", "value", "chosen", "strong", "judge", "shown"}
+FIELDS = {"label", "low", "high", "value", "chosen", "strong", "judge", "shown"}
 
 
 def test_hostile_names_are_drawn_as_text(hostile: QuestionResult) -> None:
@@ -261,18 +261,18 @@ def test_what_is_undefined_is_said_and_never_drawn_as_zero(make: Any) -> None:
 
 
 def test_a_fine_tune_with_both_signs_is_marked(plain: QuestionResult) -> None:
-    tunes = by_name(plain)["fine-tunes"]
     assert plain.conclusions is not None
-    assert plain.conclusions.fine_tunes is not None
-    whole = [c for c in plain.conclusions.fine_tunes.changes if c.benchmark is None]
-    mixed = [c for c in whole if c.n_up and c.n_down]
-    texts = [v["signs"] for _, of in everything(tunes.spec["layer"]) if isinstance(of, dict) for v in _inline(of)]
-    assert len(texts) == len(mixed)
-
-
-def _inline(layer: dict[str, Any]) -> list[dict[str, Any]]:
-    data = layer.get("data", {})
-    return [v for v in data.get("values", ()) if "signs" in v] if isinstance(data, dict) else []
+    found = plain.conclusions.fine_tunes
+    assert found is not None
+    first, *rest = found.changes
+    signs = {"n_up": 1, "n_down": 1, "n_clear_up": 1, "n_clear_down": 1}
+    none = {"n_up": 1, "n_down": 0, "n_clear_up": 0, "n_clear_down": 0}
+    changes = [first.model_copy(update=signs), *(c.model_copy(update=none) for c in rest)]
+    conclusions = plain.conclusions.model_copy(update={"fine_tunes": found.model_copy(update={"changes": changes})})
+    tunes = by_name(plain.model_copy(update={"conclusions": conclusions}))["fine-tunes"]
+    rows = {v["model"] for v in tunes.spec["data"]["values"]}
+    assert [row for row in rows if "\n" in row] == [f"{first.model}\nmixed, clearly"]  # beneath its name
+    assert ">mixed, clearly<" in check(tunes)
 
 
 def test_the_heat_map_offers_three_measures(plain: QuestionResult) -> None:
