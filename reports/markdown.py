@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -23,6 +24,8 @@ _EXCERPT: Final = 400
 # In a table of more columns than this, those of this rank and above are shown without their intervals.
 _WIDE: Final = 8
 _BRIEF_FROM: Final = 3
+# An interval, and a per cent sign: in a narrow cell neither is torn apart.
+_TORN: Final = re.compile(r"\[[-+.\d&glt;]+, [-+.\d&glt;]+\\?\]|(?<=\d) %")
 
 
 def render_markdown(report: Report, images: Sequence[Image] = ()) -> str:
@@ -103,7 +106,11 @@ def markdown_table(table: Table, where: str = "report.json") -> Iterator[str]:
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(_TORN.sub(_whole, cell) for cell in cells)} |"
+
+
+def _whole(found: re.Match[str]) -> str:
+    return found[0].replace(" ", "\u00a0")
 
 
 def _more(columns: tuple[Column, ...], n: int, where: str) -> str:

@@ -16,6 +16,7 @@ from interjudge.reports.drawing import (
     names_axis,
     rows_height,
     short_names,
+    slanting,
     spec,
     tight,
     tips_of,
@@ -137,7 +138,8 @@ def _field(row: str, rows: list[str], column: str, columns: list[str], top: floa
         "type": "nominal",
         "scale": {"domain": columns},
         "axis": {
-            "title": None, "labelAngle": -38, "labelLimit": 120, "labelPadding": 5, "ticks": False, "domain": False
+            "title": None, "labelLimit": 120, "labelPadding": 5, "ticks": False, "domain": False,
+            **slanting(columns, f"width / {len(columns)}", -38),
         },
     }  # fmt: skip
     y = names_axis(row, rows)

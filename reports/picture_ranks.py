@@ -7,7 +7,7 @@ from typing import Final
 
 from interjudge.agreement.results_models import ModelRate
 from interjudge.agreement.results_question import QuestionResult
-from interjudge.reports.drawing import COLOURS, NEUTRAL, Json, Judges, pixels, short_names, spec, tips_of
+from interjudge.reports.drawing import COLOURS, NEUTRAL, Json, Judges, pixels, short_names, slanting, spec, tips_of
 from interjudge.reports.escape import visible
 from interjudge.reports.picture import Picture
 from interjudge.reports.table import Cell, Column, Dashes, Table, ends
@@ -84,7 +84,8 @@ def _spec(values: Sequence[Json], judges: list[str], models: list[str], movers: 
     per_place = 24 if places <= _MOST_MODELS else 12
     wide = pixels(models) + 16  # the room that the names take beside the last judge, and where there is more, the first
     room = [{"expr": f"width > {_TWO_SIDES} ? {wide} : 12"}, {"expr": f"width - {wide}"}]
-    angle = {"labelAngle": 0} if len(judges) < 3 else {"labelAngle": -38 if len(judges) < 9 else -90}
+    step = f"(width - {2 * wide}) / {max(len(judges) - 1, 1)}"
+    angle = slanting(judges, step, -38 if len(judges) < 9 else -90)
     x = {
         "field": "judge",
         "type": "nominal",

@@ -25,6 +25,7 @@ from interjudge.reports.explorer import build_explorer
 from interjudge.reports.html import render_html
 from interjudge.reports.markdown import render_markdown
 from interjudge.reports.report import Provenance, build_report
+from interjudge.reports.vega_runtime import vega_runtime
 from interjudge.reports.write import render_json
 
 RUNS = 3
@@ -116,7 +117,10 @@ def main() -> None:
     print(f"| report.md | {timed(lambda: render_markdown(report)):.2f} |")
     print(f"| report.json | {timed(lambda: render_json(report)):.2f} |")
     cut = explorer.cut if explorer is not None else None
-    print(f"\nreport.html: {len(page.encode()) / 1e6:.2f} MB; texts: {cut or 'whole'}\n")
+    texts = explorer.texts if explorer is not None and explorer.texts else ""
+    parts = {"Vega": vega_runtime(), "table of outputs": explorer.table if explorer is not None else "", "texts": texts}
+    sizes = ", ".join(f"{name} {len(part.encode()) / 1e6:.2f}" for name, part in parts.items())
+    print(f"\nreport.html: {len(page.encode()) / 1e6:.2f} MB ({sizes}); texts: {cut or 'whole'}\n")
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "report.html"
         file.write_text(page, encoding="utf-8")
