@@ -117,6 +117,9 @@ def _curves(values: list[Json], title: str, target: float, now: float | None) ->
     # where the line "now" would cross the words at the right, they stand before it
     late = now is not None and ticks[0] < now <= ticks[-1] and log(now / ticks[0]) > 0.7 * log(ticks[-1] / ticks[0])
     least = max(0.0, int((min(target, *(v["value"] for v in values)) - 0.1) * 10) / 10)
+    # where a line runs through that place, at the left and above the target
+    under = any(target - 0.12 * (1 - least) < v["value"] <= target for v in values if v["n"] >= ticks[-3:][0])
+    at, side = (ticks[0], "left") if under else (now if late else ticks[-1], "right")
     x = {
         "field": "n",
         "type": "quantitative",
@@ -148,10 +151,13 @@ def _curves(values: list[Json], title: str, target: float, now: float | None) ->
             "encoding": {"y": y},
         },
         {
-            "data": {
-                "values": [{"value": target, "n": now if late else ticks[-1], "words": f"target {number(target)}"}]
+            "data": {"values": [{"value": target, "n": at, "words": f"target {number(target)}"}]},
+            "mark": {
+                "type": "text",
+                "align": side,
+                "dx": 4 if side == "left" else -4,
+                "dy": -7 if side == "left" else 9,
             },
-            "mark": {"type": "text", "align": "right", "dx": -4, "dy": 9},
             "encoding": {"x": x, "y": y, "text": {"field": "words"}},
         },
         {
