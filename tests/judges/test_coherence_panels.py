@@ -109,5 +109,9 @@ def area(calm: np.ndarray, bad: np.ndarray) -> float:
     return float((above + ties / 2).mean() / len(calm))
 
 
+# Nothing is wrong with the text but its place, which signals of the text cannot see; `coherence:embedding` does.
+UNSEEN = {"answer to another prompt"}
+
+
 def test_every_damage_has_a_floor(made: ModuleType) -> None:
-    assert {d.name for d in made.damages()} == set(FLOORS)
+    assert {d.name for d in made.damages()} == set(FLOORS) | UNSEEN
