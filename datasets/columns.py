@@ -90,14 +90,22 @@ def _hint(name: str, there: Collection[str]) -> str:
     return f" (rename {other!r} to {name!r}?)" if other is not None else did_you_mean(name, there)
 
 
-def missing_column(file: str, name: str, there: Collection[str], expected: str | None = None) -> InputError:
-    return InputError(
+class MissingColumnError(InputError):
+    """A column that is needed, and its name."""
+
+    column = ""
+
+
+def missing_column(file: str, name: str, there: Collection[str], expected: str | None = None) -> MissingColumnError:
+    error = MissingColumnError(
         f"a required column is missing{_hint(name, there)}",
         file=file,
         column=name,
         found=f"the columns {choices(there)}" if there else "no columns",
         expected=expected,
     )
+    error.column = name
+    return error
 
 
 def refuse_wrong_type(kind: Kind, value: object) -> str | None:

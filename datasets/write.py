@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ _Compression = Literal["uncompressed", "gzip", "zstd"]
 _COMPRESSIONS: Final[dict[str, _Compression]] = {".gz": "gzip", ".zst": "zstd"}
 _WRITTEN: Final = ".parquet, .jsonl, .csv or .tsv, the latter three also with .gz or .zst"
 _ROWS_AT_ONCE: Final = 10_000
+_OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 
 def write_table(frame: pl.DataFrame, path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
@@ -53,6 +55,8 @@ def write_table(frame: pl.DataFrame, path: str | Path, *, inputs: Sequence[str |
             else:
                 frame.write_ndjson(file, compression=compression, check_extension=False)
         except pl.exceptions.PolarsError as error:
+            if failed := _OS_ERROR.search(str(error)):  # of Parquet files polars says so in the text alone
+                raise InterjudgeError(f"{path}: could not be written: {os.strerror(int(failed[1]))}") from error
             raise InputError(
                 f"the table cannot be written in this format: {str(error).splitlines()[0]}", file=path
             ) from error

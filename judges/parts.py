@@ -162,10 +162,10 @@ def _tables(parts: str | Path, columns: Sequence[str] | None) -> Iterator[tuple[
 
 def _files(parts: str | Path) -> tuple[fs.FileSystem, list[fs.FileInfo]]:
     """All files in the folder and below it, in the order of their paths."""
+    filesystem, path = filesystem_of(parts)
     import pyarrow as pa
     from pyarrow import fs
 
-    filesystem, path = filesystem_of(parts)
     try:
         infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     except (OSError, pa.ArrowInvalid) as error:
@@ -204,7 +204,7 @@ def filesystem_of(place: str | Path) -> tuple[fs.FileSystem, str]:
         import pyarrow as pa
         from pyarrow import fs
     except ImportError as error:
-        problem = "is a folder of verdicts, and pyarrow, which reads it, is not installed"
+        problem = "is a folder, and pyarrow, which reads folders of verdicts, is not installed"
         raise InputError(problem, file=place, expected="pip install 'interjudge[ray]'") from error
     try:
         found, path = fs.FileSystem.from_uri(full_path(place))

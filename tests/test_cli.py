@@ -326,3 +326,60 @@ def test_a_defect_of_ours_is_one_line_too(folder: Path):
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     fails(done, "unexpected ZeroDivisionError", "INTERJUDGE_DEBUG=1", code=1)
     assert "\x1b" not in done.stderr
+
+
+# As a newcomer finds it: nothing but the package, a wrong name, Ctrl-C.
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.parametrize("module", ["interjudge.cli", "interjudge.reports.report"])
+def test_an_interrupt_ends_with_one_line_whenever_it_comes(tmp_path: Path, module: str):
+    """A signal of the process to itself as it imports a module: of the command line, and of a command at work."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interjudge", "demo"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "interjudge: stopped\n")
+
+
+def test_a_column_that_is_in_neither_file_names_both(tmp_path: Path):
+    pl.DataFrame(OUTPUTS).write_parquet(tmp_path / "outputs.parquet")
+    assert run("score", "outputs.parquet", "-j", "keyword:default", "--out", "v.csv", cwd=tmp_path).returncode == 0
+    done = run("agree", "v.csv", "--outputs", "outputs.parquet", "--by", "modell", cwd=tmp_path)
+    assert done.returncode == 2
+    assert (
+        "v.csv, outputs.parquet, column 'modell': a required column is missing (did you mean 'model'?)" in done.stderr
+    )
+
+
+def test_a_library_that_the_cross_check_lacks_is_said_with_what_to_install(tmp_path: Path):
+    pl.DataFrame({"item_id": ["1", "2", "3"], "a": ["x", "y", "x"], "b": ["x", "y", "y"]}).write_csv(tmp_path / "w.csv")
+    hidden = "import sys; sys.modules['sklearn'] = None; from interjudge.cli import main; main()"
+    command = [sys.executable, "-c", hidden, "agree", "w.csv", "--judge-columns", "a,b", "--cross-check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "  not installed: scikit-learn (pip install scikit-learn)\n" in done.stdout
+
+
+def test_a_folder_needs_pyarrow_and_says_so(tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    hidden = "import sys; sys.modules['pyarrow'] = None; from interjudge.cli import main; main()"
+    command = [sys.executable, "-c", hidden, "agree", "folder"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "interjudge: folder: is a folder, and pyarrow, which reads folders of verdicts, is not installed; "
+        "expected pip install 'interjudge[ray]'\n"
+    )

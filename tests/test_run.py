@@ -148,6 +148,7 @@ def test_the_example_runs_as_it_is_and_is_never_written_over(tmp_path: Path) -> 
     fails(run("--init", cwd=tmp_path), "run.toml: is there already")
     assert (tmp_path / "run.toml").read_text() == text
     assert run("--init", "sub/mine.toml", cwd=tmp_path).returncode == 0
+    assert run("--init", "my run.toml", cwd=tmp_path).stdout.endswith("run it: interjudge run 'my run.toml'\n")
     assert (tmp_path / "sub" / "mine.toml").read_text() == text
 
 

@@ -50,9 +50,11 @@ def main() -> None:
     except InterjudgeError as error:
         typer.echo(f"interjudge: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interjudge: stopped", err=True)
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        asked = end.__context__.__cause__ if end.__context__ else None  # typer makes an exit of Ctrl-C
+        if end.code == INTERRUPTED and isinstance(asked, KeyboardInterrupt):
+            typer.echo("interjudge: stopped", err=True)
+        raise
     except Exception as error:
         if os.environ.get("INTERJUDGE_DEBUG"):
             raise

@@ -296,6 +296,7 @@ def load(
     understood of files of other tools.
     """
     from interjudge.agreement.analysis import Tables
+    from interjudge.datasets.columns import MissingColumnError, missing_column
     from interjudge.datasets.outputs import read_outputs
     from interjudge.datasets.verdicts import read_verdicts
 
@@ -308,7 +309,13 @@ def load(
         if reference is not None and not Path(reference).exists():
             columns = None  # it may be one of the columns
     names = _all_names(judge_columns)
-    table = read_verdicts(verdicts, judge_columns=names, columns=columns, format=format, tell=tell)
+    try:
+        table = read_verdicts(verdicts, judge_columns=names, columns=columns, format=format, tell=tell)
+    except MissingColumnError as error:
+        if whole is None or error.column not in (columns or ()):
+            raise
+        file = ", ".join([*verdicts, str(outputs)])  # it may stand in either
+        raise missing_column(file, error.column, whole.columns, "a column of the outputs or of the verdicts") from None
     if judges:
         table = only_judges(table, judges, reference)
     same = reference in verdicts  # then it was told already

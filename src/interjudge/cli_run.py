@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -68,12 +69,17 @@ def _init(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:  # never over a file that is there
-            file.write(example())
+            try:
+                file.write(example())
+                file.flush()
+            except OSError:
+                path.unlink()  # the disk is full: half a file would be in the way of the next --init
+                raise
     except FileExistsError:
         raise InputError("is there already", file=path, expected="a name that is free") from None
     except OSError as error:
         raise InputError(f"cannot be written: {(error.strerror or str(error)).lower()}", file=path) from None
-    typer.echo(f"wrote {path}\nrun it: interjudge run {path}")
+    typer.echo(f"wrote {path}\nrun it: interjudge run {quote(str(path))}")
 
 
 def _run(path: Path, *, dry_run: bool, no_wait: bool, quiet: bool) -> None:

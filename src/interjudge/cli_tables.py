@@ -188,6 +188,8 @@ def judge_json(judge: Described) -> str:
 
 def print_cross_check(checks: Sequence[Check], console: Console) -> None:
     """Our figures beside those of other libraries, and the largest difference."""
+    from interjudge.agreement.crosscheck import NOT_INSTALLED
+
     rows = tuple(
         (
             Cell(check.name.partition(": ")[0]),
@@ -212,3 +214,6 @@ def print_cross_check(checks: Sequence[Check], console: Console) -> None:
     known = [check.difference for check in checks if check.difference is not None]
     largest = f"largest difference {max(known):.1e}" if known else "nothing could be compared"
     print_table(Table(f"Cross-check: {largest}", columns, rows).without_empty(), console)
+    absent = sorted({check.library for check in checks if check.note == NOT_INSTALLED})
+    if absent:
+        console.print(f"  not installed: {', '.join(absent)} (pip install {' '.join(absent)})", markup=False)

@@ -188,12 +188,14 @@ def test_a_full_disk_is_a_failure_without_traceback(tmp_path: Path) -> None:
         "    write_table(pl.DataFrame({'text': [str(i) * 9 for i in range(50_000)]}), sys.argv[1])\n"
         "except InterjudgeError as error:\n"
         "    print(error)\n"
+        "    print(error.exit_code)\n"
     )
     for name in ("o.jsonl", "o.csv", "o.parquet", "o.jsonl.gz"):
         target = str(tmp_path / name)
         result = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True, check=True)
         assert "File too large" in result.stdout
-        assert result.stdout.startswith(target)
+        assert result.stdout.startswith(f"{target}: could not be written")
+        assert result.stdout.endswith("\n1\n")  # a failure, not bad input
     assert os.listdir(tmp_path) == []
 
 
