@@ -204,7 +204,7 @@ def filesystem_of(place: str | Path) -> tuple[fs.FileSystem, str]:
         import pyarrow as pa
         from pyarrow import fs
     except ImportError as error:
-        problem = "is a folder, and pyarrow, which reads folders of verdicts, is not installed"
+        problem = "is a folder, and pyarrow, which reads folders, is not installed"
         raise InputError(problem, file=place, expected="pip install 'interjudge[ray]'") from error
     try:
         found, path = fs.FileSystem.from_uri(full_path(place))

@@ -288,10 +288,10 @@ def _check_columns(outputs: pl.DataFrame | str, judge: Judge) -> None:
 
 
 def _dataset(place: str) -> Any:
+    filesystem, path = filesystem_of(place)
     import pyarrow as pa
     from pyarrow import dataset
 
-    filesystem, path = filesystem_of(place)
     try:
         found = dataset.dataset(path, filesystem=filesystem, format="parquet")
         if not found.files:

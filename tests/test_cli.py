@@ -373,13 +373,19 @@ def test_a_library_that_the_cross_check_lacks_is_said_with_what_to_install(tmp_p
     assert "  not installed: scikit-learn (pip install scikit-learn)\n" in done.stdout
 
 
-def test_a_folder_needs_pyarrow_and_says_so(tmp_path: Path):
+@pytest.mark.parametrize(
+    "args",
+    [("agree", "folder"), ("score", "folder", "-j", "keyword:default", "--engine", "ray", "--out", "v.csv")],
+    ids=["verdicts", "outputs"],
+)
+def test_a_folder_needs_pyarrow_and_says_so(tmp_path: Path, args: tuple[str, ...]):
     (tmp_path / "folder").mkdir()
     hidden = "import sys; sys.modules['pyarrow'] = None; from interjudge.cli import main; main()"
-    command = [sys.executable, "-c", hidden, "agree", "folder"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, *args], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr == (
-        "interjudge: folder: is a folder, and pyarrow, which reads folders of verdicts, is not installed; "
+        "interjudge: folder: is a folder, and pyarrow, which reads folders, is not installed; "
         "expected pip install 'interjudge[ray]'\n"
     )
