@@ -2,7 +2,8 @@
 
 Batches are padded on the left, with the mask and the positions that this needs, so that a batch answers what each
 prompt would alone. What all prompts of a call begin with is computed once: its keys and values are lent to every
-batch. For the next token alone only the last position's logits are computed, and no keys and values are kept.
+batch. For the next token alone only the last position's logits are computed (see `local_last`), and no keys and values
+are kept.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from interjudge.judges.guard_base import TOP
 from interjudge.judges.llm_base import Token
+from interjudge.judges.local_last import last_query_alone
 from interjudge.judges.local_model import Loaded, is_out_of_memory
 
 Row = TypeVar("Row")
@@ -73,7 +75,8 @@ class Passes:
     def next_tokens(self, rows: Sequence[Sequence[int]], prefix: Any, shared: int) -> list[Token]:
         """The likeliest next token of each prompt, with its alternatives; `rows` go on from its `shared` tokens."""
         cache = None if prefix is None else _lent(prefix, len(rows))
-        logits, _ = self._forward(rows, cache, shared if prefix is not None else 0, keep=False)
+        with last_query_alone(self.model):
+            logits, _ = self._forward(rows, cache, shared if prefix is not None else 0, keep=False)
         return [token for token, _ in self._tokens(logits)]
 
     def continuations(
