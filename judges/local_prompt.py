@@ -49,6 +49,11 @@ class Inert:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = copy.deepcopy(tokenizer)
         self._tokenizer.add_tokens([_break_token()], special_tokens=True)
+        # Without the places of the tokens in the text, which take a third of the time and which nobody asks for.
+        self._fast = self._tokenizer.backend_tokenizer if self._tokenizer.is_fast else None
+        if self._fast is not None:
+            self._fast.no_truncation()
+            self._fast.no_padding()
         self._break: int = self._tokenizer.convert_tokens_to_ids(_BREAK)
         template = tokenizer.chat_template
         self._control = _control(tokenizer, template if isinstance(template, str) else "")
@@ -59,8 +64,11 @@ class Inert:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Their token ids, without any that the tokenizer would add."""
-        found = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-        return [[one for one in ids if one != self._break] for ids in found]
+        if self._fast is not None:
+            found = [one.ids for one in self._fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+        else:
+            found = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return [[one for one in ids if one != self._break] if self._break in ids else ids for ids in found]
 
 
 class Prompter:
