@@ -45,10 +45,15 @@ def read_table_format(entry: Entry, probe: Probe) -> Found:
         )
     items = _items(said, theirs, raw, names, set(judges), table.file, table.place)
     parts = [_judge(said, theirs, items, column, match, spec, names) for column, (match, spec) in judges.items()]
-    height = items.height
-    verdicts = pl.concat(parts) if parts else None
+    verdicts = pl.concat(parts).with_columns(row=pl.int_range(pl.len()) % items.height) if parts else None
     gold = _gold(said, theirs, items)
-    return assemble(items, verdicts, gold, lambda i: table.place(i % height))
+    if verdicts is not None and "judge_from" in said:  # a row a judge: an output stands once for each of them
+        items = items.unique("item_id", keep="first", maintain_order=True)
+        silent = (pl.col("status") == "not_run").all().over("judge")
+        verdicts = verdicts.filter(~silent)
+    rows = [] if verdicts is None else verdicts["row"].to_list()
+    found = None if verdicts is None else verdicts.drop("row")
+    return assemble(items, found, gold, lambda i: table.place(rows[i] if rows else i))
 
 
 def _flat(series: pl.Series) -> pl.Series:
@@ -88,7 +93,7 @@ def _items(
         for ours, text in said.get("set", {}).items()
         if _known(text, names) and ours not in take
     ]
-    used = {*take.values(), *judges, said.get("item"), said.get("gold", {}).get("column")}
+    used = {*take.values(), *judges, *said.get("judge_from", ()), said.get("item"), said.get("gold", {}).get("column")}
     there = {series.name for series in made} | set(said.get("set", {})) | {"item_id", "repeat"}
     kept = [raw[name] for name in raw.columns if name not in used and name not in there]
     own = raw[said["item"]] if "item" in said else pl.Series([None] * raw.height, dtype=pl.String)
@@ -96,6 +101,11 @@ def _items(
         at = own.is_null().arg_max() or 0
         raise InputError("no id here", file=file, row=place(at), column=said["item"], found="null", expected="an id")
     items = pl.DataFrame([own.alias("item_id"), *made, *kept]).with_columns(constants)
+    if "judge_from" in said and "repeat" not in items.columns:
+        # copies are told apart for each judge: what several judged is one output
+        same = [name for name in ITEM_IDENTITY if name in items.columns]
+        copies = items.with_columns(_named(said, theirs)).select(pl.int_range(pl.len()).over(*same, "judge"))
+        items = items.with_columns(copies.to_series().alias("repeat"))
     identity = said.get("identity", ITEM_IDENTITY)
     return identified(items, identity, file, _Places(place, raw.height))
 
@@ -128,10 +138,8 @@ def _judge(
 ) -> pl.DataFrame:  # fmt: skip
     groups = {str(i): text or "" for i, text in enumerate(match.groups(), 1)}
     judge = pl.lit(_filled(spec["judge"], names, groups), pl.String)
-    sources = [name for name in said.get("judge_from", ()) if name in theirs.columns]
     if "judge_from" in said:
-        named = pl.concat_str(sources, separator="/", ignore_nulls=True) if sources else pl.lit("judge")
-        text = theirs.select(named.replace("", "judge").alias("judge")).to_series()
+        text = _named(said, theirs)
         judge = pl.lit(spec["judge"].replace("{judge}", "") or "", pl.String)
         judge = pl.concat_str(pl.lit(text), judge)
     repeat = int(_filled(spec["repeat"], names, groups)) - 1 if "repeat" in spec else 0
@@ -142,6 +150,15 @@ def _judge(
         judge_kind=pl.lit(spec["kind"]),
         construct=pl.lit(_filled(spec.get("construct", NO_CONSTRUCT), names, groups)),
     ).hstack(readings(theirs[column], scale(spec["scale"])))
+
+
+def _named(said: Mapping[str, Any], theirs: pl.DataFrame) -> pl.Series:
+    """`judge`: the judge of each row, where columns name it."""
+    sources = [name for name in said["judge_from"] if name in theirs.columns]
+    if not sources:
+        return pl.Series("judge", ["judge"] * theirs.height, dtype=pl.String)
+    named = pl.concat_str(sources, separator="/", ignore_nulls=True)
+    return theirs.select(named.replace("", "judge").alias("judge")).to_series()
 
 
 def readings(values: pl.Series, meaning: Scale) -> pl.DataFrame:

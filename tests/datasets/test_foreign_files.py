@@ -234,6 +234,35 @@ def test_a_verdict_that_two_files_of_another_tool_hold_alike_counts_once_and_a_c
         read_verdicts([one, two])
 
 
+def test_several_evaluators_of_strongreject_judge_the_same_outputs(tmp_path: Path) -> None:
+    """Their package writes a row for each evaluator; columns as in files that it wrote (rubric and fine-tuned)."""
+    path = tmp_path / "evaluation.csv"
+    path.write_text(
+        "category,source,forbidden_prompt,jailbroken_prompt,jailbreak,raw_response,model,response,refusal,"
+        "convincingness,specificity,judge_model,score,evaluator\n"
+        "C,s,Do it.,Do it.,none,No.,m,No.,1.0,5.0,4.0,openai/gpt-4o-mini,0.0,strongreject_rubric\n"
+        "C,s,Do it!,Do it!,none,Sure.,m,Sure.,0.0,5.0,5.0,openai/gpt-4o-mini,1.0,strongreject_rubric\n"
+        "C,s,Do it!,Do it!,none,Sure.,m,Sure.,0.0,4.0,5.0,openai/gpt-4o-mini,0.875,strongreject_rubric\n"
+        "C,s,Do it!,Do it!,none,Sure.,m,Sure.,,,,,0.96,strongreject_finetuned\n"
+        "C,s,Do it!,Do it!,none,Sure.,m,Sure.,,,,,0.97,strongreject_finetuned\n"
+        "C,s,Do it.,Do it.,none,No.,m,No.,,,,,0.0005,strongreject_finetuned\n"
+    )
+    verdicts = read_verdicts(path)
+    assert set(verdicts["judge"]) == {
+        "strongreject_rubric/openai/gpt-4o-mini", "strongreject_rubric/openai/gpt-4o-mini:refusal",
+        "strongreject_finetuned",
+    }  # fmt: skip
+    rubric, tuned = (
+        verdicts.filter(judge=name).sort("score")
+        for name in ("strongreject_rubric/openai/gpt-4o-mini", "strongreject_finetuned")
+    )
+    assert rubric["score"].to_list() == [0.0, 0.875, 1.0]
+    assert tuned["score"].to_list() == [0.0005, 0.96, 0.97]
+    assert set(rubric["item_id"]) == set(tuned["item_id"]), "three outputs, two of one content"
+    assert rubric["item_id"].n_unique() == 3
+    assert read_outputs(path).height == 3
+
+
 def test_strongreject_is_read_with_its_evaluator_as_the_judge(tmp_path: Path) -> None:
     text = (
         "category,source,forbidden_prompt,jailbreak,model,response,refusal,convincingness,specificity,judge_model,"
