@@ -30,11 +30,11 @@ _NAMED: Final = (
     "risk", "answer", "turn", "criteria", "policy", "construct", "think", "threshold", "format", "prompt", "revision",
 )  # fmt: skip
 _SERVER: Final = ("base_url", "key_env", "timeout")
-_LOCAL: Final = (
+LOCAL_OPTIONS: Final = (
     "revision", "device", "dtype", "device_map", "quantize", "local_files_only", "max_length", "batch_tokens",
     "batch_size", "gguf_file", "trust_remote_code",
 )  # fmt: skip
-_OPTIONS: Final = tuple(dict.fromkeys((*_NAMED, "name", "model", "engine", *_SERVER, *_LOCAL)))
+_OPTIONS: Final = tuple(dict.fromkeys((*_NAMED, "name", "model", "engine", *_SERVER, *LOCAL_OPTIONS)))
 
 
 def local_guard(format: Format, engine: Engine, *, name: str, batch_size: int | None = None) -> Judge:
@@ -118,7 +118,7 @@ def _is_server(spec: str, given: Mapping[str, str]) -> bool:
         raise InputError(f"{spec}: no such engine", found=engine, expected="local or server")
     if engine == "server" and "base_url" not in given:
         raise InputError(f"{spec}: nothing says where the server is", expected="base_url=http://HOST:PORT/v1")
-    other = _LOCAL if engine == "server" else _SERVER
+    other = LOCAL_OPTIONS if engine == "server" else _SERVER
     odd = next((one for one in given if one in other), None)
     if odd is not None:
         raise InputError(f"{spec}: option {odd!r} has no use with engine={engine}", expected=f"no {odd}")

@@ -16,7 +16,7 @@ import polars as pl
 
 from interjudge.errors import InputError
 from interjudge.judges.base import Judge
-from interjudge.judges.guard import _LOCAL
+from interjudge.judges.guard import LOCAL_OPTIONS
 from interjudge.judges.guard_format import Format
 from interjudge.judges.local_engine import LocalEngine
 from interjudge.judges.options import split_options
@@ -103,7 +103,7 @@ def check_guard(
 def server_spec(spec: str, base_url: str, model: str | None = None) -> str:
     """The same guard behind a server: without what only this machine is told. `model`: what the server calls it."""
     named, given = split_options(spec)
-    given = {name: value for name, value in given.items() if name not in _LOCAL}
+    given = {name: value for name, value in given.items() if name not in LOCAL_OPTIONS}
     given |= {"base_url": base_url, **({"model": model} if model is not None else {})}
     return f"{named}?" + "&".join(f"{name}={quote(value, safe='/:,. ')}" for name, value in given.items())
 
