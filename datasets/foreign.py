@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -96,6 +96,29 @@ def formats() -> dict[str, Entry]:
 def scale(name: str) -> Scale:
     """The scale of that name in formats.toml."""
     return Scale(**_registry()["scales"][name])
+
+
+def judge_columns(
+    patterns: Mapping[str, Mapping[str, str]], columns: Iterable[str]
+) -> dict[str, tuple[re.Match[str], Mapping[str, str]]]:
+    """The judges' columns in the file's order, each with its match and what formats.toml says of it."""
+    found = {}
+    for column in columns:
+        for pattern, spec in patterns.items():
+            match = re.fullmatch(pattern, column)
+            if match and column not in found:
+                found[column] = (match, spec)
+    return found
+
+
+def filled(text: str, groups: Mapping[str, str]) -> str:
+    """`text` with the groups in its braces; a name that is none stays as it is."""
+    return re.sub(r"\{([a-z_0-9]+)\}", lambda m: groups.get(m[1], m[0]), text)
+
+
+def numbered(match: re.Match[str]) -> dict[str, str]:
+    """The groups of a match by number, "" for one that did not take part."""
+    return {str(i): text or "" for i, text in enumerate(match.groups(), 1)}
 
 
 def format_named(name: str | None) -> Entry | None:

@@ -29,16 +29,21 @@ NOT_RUN: Final = Reading("not_run")
 
 @dataclass(frozen=True)
 class Scale:
-    """What values mean (see formats.toml): labels, statuses and scores by the value in lower case."""
+    """What values mean (see formats.toml): labels, statuses and scores by the value in lower case.
+
+    `within` is a pattern whose only group is the value in a longer text; `empty` the status of a value that is none.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
     score: bool = False
     refused: str | None = None
+    within: str | None = None
+    empty: str = NOT_RUN.status
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.status.values() if name not in STATUSES]
+        unknown = [name for name in (*self.status.values(), self.empty) if name not in STATUSES]
         if unknown:
             raise ValueError(f"unknown status {unknown[0]!r}")
 
@@ -46,7 +51,9 @@ class Scale:
         """A label where the scale has labels, else a score, else the text itself as the label."""
         text = plain(value)
         if text is None:
-            return NOT_RUN
+            return Reading(self.empty)
+        if self.within is not None and (found := re.search(self.within, text)):
+            text = found[1]
         key = text.lower()
         if key in self.status:
             return Reading(self.status[key], raw=text[:_RAW])

@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from interjudge.datasets.columns import to_text
-from interjudge.datasets.foreign import Entry, Found, from_name, scale
+from interjudge.datasets.foreign import Entry, Found, filled, from_name, judge_columns, numbered, scale
 from interjudge.datasets.foreign_rows import assemble, identified
 from interjudge.datasets.foreign_values import Reading, Scale
 from interjudge.datasets.ids import ITEM_IDENTITY
@@ -38,7 +38,7 @@ def read_table_format(entry: Entry, probe: Probe) -> Found:
     raw = pl.DataFrame([_flat(table.frame[name]).cast(pl.String) for name in table.frame.columns])
     if "long" in said:
         return _long(entry, theirs, table.place)
-    judges = _judge_columns(said.get("judges", {}), theirs.columns)
+    judges = judge_columns(said.get("judges", {}), theirs.columns)
     if said.get("judges") and not judges:
         raise InputError(
             "no column of a judge is there", file=table.file, expected=f"a column like {next(iter(said['judges']))!r}"
@@ -65,19 +65,6 @@ def _flat(series: pl.Series) -> pl.Series:
     return series.cast(pl.String) if series.dtype.is_temporal() else series
 
 
-def _judge_columns(
-    patterns: Mapping[str, Mapping[str, str]], columns: list[str]
-) -> dict[str, tuple[re.Match[str], Mapping[str, str]]]:
-    """The judges' columns in the file's order, each with its match and description."""
-    found = {}
-    for column in columns:
-        for pattern, spec in patterns.items():
-            match = re.fullmatch(pattern, column)
-            if match and column not in found:
-                found[column] = (match, spec)
-    return found
-
-
 def _items(
     said: Mapping[str, Any], theirs: pl.DataFrame, raw: pl.DataFrame, names: Mapping[str, str], judges: set[str],
     file: str, place: Any,
@@ -89,7 +76,7 @@ def _items(
         values = said.get("values", {}).get(ours)
         made.append(series.replace(values) if values else series)
     constants = [
-        pl.lit(_filled(text, names, {}), pl.String).alias(ours)
+        pl.lit(filled(text, names), pl.String).alias(ours)
         for ours, text in said.get("set", {}).items()
         if _known(text, names) and ours not in take
     ]
@@ -128,37 +115,52 @@ def _known(text: str, names: Mapping[str, str]) -> bool:
     return all(name in names for name in re.findall(r"\{([a-z_]+)\}", text))
 
 
-def _filled(text: str, names: Mapping[str, str], match: Mapping[str, str]) -> str:
-    return re.sub(r"\{([a-z_0-9]+)\}", lambda m: {**names, **match}.get(m[1], m[0]), text)
-
-
 def _judge(
     said: Mapping[str, Any], theirs: pl.DataFrame, items: pl.DataFrame, column: str, match: re.Match[str],
     spec: Mapping[str, str], names: Mapping[str, str],
 ) -> pl.DataFrame:  # fmt: skip
-    groups = {str(i): text or "" for i, text in enumerate(match.groups(), 1)}
-    judge = pl.lit(_filled(spec["judge"], names, groups), pl.String)
+    groups = {**names, **numbered(match)}
+    judge = pl.lit(filled(spec["judge"], groups), pl.String)
+    kind = pl.lit(spec["kind"], pl.String)
     if "judge_from" in said:
-        text = _named(said, theirs)
-        judge = pl.lit(spec["judge"].replace("{judge}", "") or "", pl.String)
-        judge = pl.concat_str(pl.lit(text), judge)
-    repeat = int(_filled(spec["repeat"], names, groups)) - 1 if "repeat" in spec else 0
+        judge = pl.concat_str(pl.lit(_named(said, theirs)), pl.lit(spec["judge"].replace("{judge}", ""), pl.String))
+        kind = pl.lit(_kinds(said, theirs, spec["kind"]))
+    repeat = int(filled(spec["repeat"], groups)) - 1 if "repeat" in spec else 0
     return items.select(
         "item_id",
         judge=judge,
         repeat=pl.lit(max(repeat, 0), pl.Int64),
-        judge_kind=pl.lit(spec["kind"]),
-        construct=pl.lit(_filled(spec.get("construct", NO_CONSTRUCT), names, groups)),
+        judge_kind=kind,
+        construct=pl.lit(filled(spec.get("construct", NO_CONSTRUCT), groups)),
     ).hstack(readings(theirs[column], scale(spec["scale"])))
 
 
 def _named(said: Mapping[str, Any], theirs: pl.DataFrame) -> pl.Series:
-    """`judge`: the judge of each row, where columns name it."""
+    """`judge`: the judge of each row, where columns name it, each a part of the name.
+
+    A part that a row leaves empty, as where a judge failed, is the one that the rows with the same first part have most
+    often: a judge's failure is its own verdict, and not that of another judge who would have no other.
+    """
     sources = [name for name in said["judge_from"] if name in theirs.columns]
     if not sources:
         return pl.Series("judge", ["judge"] * theirs.height, dtype=pl.String)
+    first, *others = sources
+    parts = theirs.select(pl.col(sources).replace("", None))
+    for name in others:
+        usual = pl.col(name).drop_nulls().mode(maintain_order=True).first().over(first)
+        parts = parts.with_columns(pl.col(name).fill_null(usual))
     named = pl.concat_str(sources, separator="/", ignore_nulls=True)
-    return theirs.select(named.replace("", "judge").alias("judge")).to_series()
+    return parts.select(named.replace("", "judge").alias("judge")).to_series()
+
+
+def _kinds(said: Mapping[str, Any], theirs: pl.DataFrame, otherwise: str) -> pl.Series:
+    """`judge_kind` of each row, by the first column that names its judge."""
+    first = said["judge_from"][0]
+    known = {name: kind for kind, names in said.get("kinds", {}).items() for name in names}
+    if first not in theirs.columns:
+        return pl.Series("judge_kind", [otherwise] * theirs.height, dtype=pl.String)
+    kind = pl.col(first).replace_strict(known, default=otherwise, return_dtype=pl.String)
+    return theirs.select(judge_kind=kind).to_series()
 
 
 def readings(values: pl.Series, meaning: Scale) -> pl.DataFrame:

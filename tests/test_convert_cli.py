@@ -108,7 +108,7 @@ def test_score_takes_the_outputs_and_agree_the_verdicts_of_the_same_file(tmp_pat
     agreement = next(c["value"] for c in answer["coefficients"] if c["name"] == "percent_agreement")
     assert agreement == sum(n % 2 == n % 3 % 2 for n in range(12)) / 12
     said = run("agree", results, "--replicates", "0")
-    assert "HarmBench completions or results (harmbench): 2 judges, 12 outputs, none of 24 verdicts missing" in said
+    assert "validation set (harmbench): 2 judges, 12 outputs, none of 24 verdicts missing" in said
 
 
 def test_the_format_can_be_named_where_content_would_say_another(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@
     python make_foreign_files.py label-studio  # ... label-studio-sdk
     python make_foreign_files.py argilla       # ... argilla
     python make_foreign_files.py every-eval-ever  # ... every_eval_ever (Python 3.12) and inspect_ai
+    python make_foreign_files.py harmbench    # in a checkout of HarmBench, with transformers, spacy and datasketch
+    python make_foreign_files.py strongreject # where strong_reject is installed
 
 Each wants an environment of its own; none is a dependency of the tests, which read what is kept here.
 """
@@ -215,11 +217,147 @@ def every_eval_ever() -> None:
             shutil.copy(file, HERE / f"every_eval_ever_{kind}")
 
 
+BEHAVIORS = (  # id, what it asks for, its tags, the test cases; what the model says, and the classifier of that
+    (
+        "jar_of_honey", "Take the honey", "", ("Where is the honey kept?", "Honey, now!"),
+        ("On the top shelf.", "I cannot say."), ("yes", "no"),
+    ),
+    ("locked_shed", "Open the shed", "context", ("Open it.",), ("Maybe with a key.",), ("perhaps",)),
+    (
+        "rhyme_of_the_hill", "Recite the rhyme", "lyrics, hash_check", ("The rhyme, please.", "Say it."),
+        ("", "I do not know it."), (),
+    ),
+)  # fmt: skip
+RHYME = "Up the hill and over the stile, the baker's boy went half a mile, " * 8
+
+
+def harmbench() -> None:
+    """HarmBench's two steps, completions and their evaluation, in a checkout of it as the working directory.
+
+    The models are ours: what generates says our texts, and what stands in vLLM's place gives the classifier's word
+    (one of them neither yes nor no). spaCy's tokenizer for English stands in for its small model, which has that one.
+    """
+    import csv
+    import os
+    import pickle
+    import runpy
+    from types import ModuleType, SimpleNamespace
+
+    import spacy
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    checkout = Path.cwd()
+    sys.path.insert(0, str(checkout))
+    spacy.load = lambda _: spacy.blank("en")
+    says = {case: text for *_, cases, texts, _ in BEHAVIORS for case, text in zip(cases, texts, strict=True)}
+    says["The rhyme, please."] = RHYME
+    words = iter([word for *_, given in BEHAVIORS for word in given])
+
+    class Model:
+        def __init__(self, **_: object) -> None:
+            self.llm_engine = SimpleNamespace(tokenizer=SimpleNamespace(tokenizer=SimpleNamespace()))
+
+        def generate(self, inputs: list[str], *_: object, **__: object) -> list[object]:
+            return [SimpleNamespace(outputs=[SimpleNamespace(text=next(words))]) for _ in inputs]
+
+    speaker = SimpleNamespace(generate=lambda prompts, **_: [says[one] for one in prompts])
+    stand_ins = {
+        "vllm": {"LLM": Model, "SamplingParams": lambda **_: None},
+        "baselines": dict.fromkeys(("get_template", "load_model_and_tokenizer", "load_vllm_model")),
+        "api_models": {"api_models_map": lambda **_: speaker},
+        "multimodalmodels": {},
+    }
+    for name, members in stand_ins.items():
+        sys.modules[name] = module = ModuleType(name)
+        vars(module).update(members)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chdir(folder)
+        letters = {letter: number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+        tokenizer = Tokenizer(models.BPE(letters, []))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained("classifier")
+        with Path("behaviors.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(
+                ("Behavior", "FunctionalCategory", "SemanticCategory", "Tags", "ContextString", "BehaviorID")
+            )
+            table.writerows((asked, "standard", "play", tags, "A shed.", key) for key, asked, tags, *_ in BEHAVIORS)
+        Path("cases.json").write_text(json.dumps({key: cases for key, _, _, cases, *_ in BEHAVIORS}))
+        Path("models.yaml").write_text("play:\n  model:\n    model_name_or_path: play\n")
+        hashes = Path("data/copyright_classifier_hashes")
+        hashes.mkdir(parents=True)
+        utils = runpy.run_path(str(checkout / "eval_utils.py"))
+        known = utils["compute_hashes_with_sliding_window"](RHYME, window_size=50, overlap=40)
+        (hashes / "rhyme_of_the_hill.pkl").write_bytes(pickle.dumps(known))
+
+        def step(script: str, *options: str) -> None:
+            sys.argv = [script, "--behaviors_path", "behaviors.csv", *options]
+            runpy.run_path(str(checkout / script), run_name="__main__")
+
+        said, judged = HERE / "harmbench_completions.json", HERE / "harmbench_results.json"
+        step("generate_completions.py", "--model_name", "play", "--models_config_file", "models.yaml",
+             "--test_cases_path", "cases.json", "--save_path", str(said))  # fmt: skip
+        step("evaluate_completions.py", "--cls_path", "classifier", "--completions_path", str(said),
+             "--save_path", str(judged), "--include_advbench_metric")  # fmt: skip
+
+
+def strongreject() -> None:
+    """Three answers, judged by matching strings, by the rubric and by the AISI prompt; the model is ours, on 127.0.0.1.
+
+    To one of the three the rubric's judge gives no grade: the package writes a score of NaN, and no judge.
+    """
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    from strong_reject.evaluate import evaluate_dataset
+
+    from datasets import Dataset
+
+    grades = {"top shelf": ("0", "5", "4", "4"), "cannot": ("1", "1", "1", "1"), "Hm": (None, None, None, "2")}
+
+    class Judge(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            refused, convincing, specific, score = next(given for word, given in grades.items() if word in asked)
+            rubric = f"1.b {refused}\n2.b {convincing}\n3.b {specific}" if refused else "That is hard to tell."
+            message = {"role": "assistant", "content": f"{rubric}\n<score>{score}</score>"}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            reply = json.dumps(
+                {"id": "1", "object": "chat.completion", "created": 0, "model": "j", "choices": [choice]}
+            )
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    prompts = ("Where is the honey kept?", "Honey, now!", 'Open the "shed", please.')
+    rows = {
+        "category": ["play"] * 3, "source": ["ours"] * 3, "forbidden_prompt": list(prompts), "jailbreak": ["none"] * 3,
+        "jailbroken_prompt": list(prompts), "model": ["play"] * 3,
+        "response": ["On the top shelf,\nbehind the tea.", "I'm sorry, I cannot say.", "Hm.\nWell, well."],
+    }  # fmt: skip
+    judged = evaluate_dataset(
+        Dataset.from_dict(rows), ["string_matching", "strongreject_rubric", "strongreject_aisi"],
+        models=["openai/judge"], api_base=f"http://127.0.0.1:{server.server_port}", api_key="none",
+    )  # fmt: skip
+    server.shutdown()
+    judged.to_pandas().to_csv(HERE / "strongreject_evaluation.csv", index=False)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     makers = {
         "inspect": inspect, "lm-eval": lm_eval, "label-studio": label_studio, "argilla": argilla,
-        "every-eval-ever": every_eval_ever,
+        "every-eval-ever": every_eval_ever, "harmbench": harmbench, "strongreject": strongreject,
     }  # fmt: skip
     for wanted in sys.argv[1:]:
         makers[wanted]()

@@ -144,24 +144,72 @@ def test_lm_eval_a_choice_that_is_certain_is_the_likeliest(tmp_path: Path) -> No
 # ---- jailbreak and refusal benchmarks ----
 
 
-def test_harmbench_minus_one_is_a_classifier_that_failed(tmp_path: Path) -> None:
-    entry = {"test_case": "Do it.", "generation": "Here is how.", "label": 1, "advbench_label": 1}
-    other = {"test_case": "Do it.", "generation": "No.", "label": -1, "advbench_label": 0}
-    made = found(write(tmp_path, "llama2_7b.json", {"a_thing": [entry, other]}))
-    assert said(made.verdicts, "harmbench-classifier") == [("ok", "unsafe", None), ("error", None, None)]
-    assert said(made.verdicts, "advbench-keyword") == [("ok", "unsafe", None), ("ok", "safe", None)]
+def test_harmbench_results_have_the_classifier_and_the_keywords_and_minus_one_is_a_classifier_that_failed() -> None:
+    """Two behaviours before the classifier, the second time it says neither yes nor no, and one by its hashes."""
+    made = found(FILES / "harmbench_results.json")
+    assert said(made.verdicts, "harmbench-classifier") == [
+        ("ok", "unsafe", None), ("ok", "safe", None), ("error", None, None), ("ok", "unsafe", None),
+        ("ok", "safe", None),
+    ]  # fmt: skip
+    labels = [label for _, label, _ in said(made.verdicts, "advbench-keyword")]
+    assert labels == ["unsafe", "safe", "unsafe", "unsafe", "safe"]
     assert made.outputs is not None
-    assert made.outputs.select("model", "behavior").unique().rows() == [("llama2_7b", "a_thing")]
+    assert made.outputs.select("model", "behavior").rows() == [
+        ("harmbench_results", name) for name in ["jar_of_honey"] * 2 + ["locked_shed"] + ["rhyme_of_the_hill"] * 2
+    ]
 
 
-def test_harmbench_completions_are_outputs_alone(tmp_path: Path) -> None:
+def test_harmbench_completions_are_outputs_alone() -> None:
+    path = FILES / "harmbench_completions.json"
+    made = found(path)
+    assert made.verdicts is None
+    assert made.outputs is not None
+    assert made.outputs["prompt"].to_list()[:2] == ["Where is the honey kept?", "Honey, now!"]
+    with pytest.raises(InputError, match="holds no verdicts"):
+        read_verdicts(path)
+
+
+def test_harmbench_validation_sets_hold_people_classifiers_and_language_models(tmp_path: Path) -> None:
+    """Keys and values as in its text and multimodal sets; the model stands in the entry, or as the experiment."""
+    text = {
+        "test_case": "Do it.", "generation": "No.", "model": "orca.json", "method": "PAP", "experiment": "orca",
+        "behavior_id": "x", "llama_guard": 0, "gpt-4-0613": 1, "PAIR_gpt-4-0613": "Rating: [[10]]", "advbench": 1,
+        "GPTFuzz": 0, "mixtral": 0, "gpt-3.5-turbo-0613": "no", "cls": 1, "cls_mistral": 0, "chatglm": 0,
+        "human_0": 1, "human_1": 0, "human_2": 0,
+    }  # fmt: skip
+    seen = {
+        "test_case": ["a.png", "What is it?"], "generation": "A duck.", "image_description": "A duck.",
+        "advbench_label": 1, "mistral_cls": 0, "llama_cls": -1, "human_0": 0, "experiment": "eye", "model": ".json",
+        "gpt": "1. It says a duck. Answer: Yes. is what the text asks for.\n\nAnswer: No.",
+        "PAIR_gpt-4-0613": "It might be [[10]]",
+    }  # fmt: skip
+    made = found(write(tmp_path, "val.json", {"x": [text], "y": [seen]}))
+    assert made.verdicts is not None
+    kinds = dict(made.verdicts.select("judge", "judge_kind").unique().iter_rows())
+    assert kinds == {
+        "human-0": "human", "human-1": "human", "human-2": "human", "advbench-keyword": "keyword",
+        "harmbench-llama-2-13b": "classifier", "harmbench-mistral-7b": "classifier", "llama-guard": "classifier",
+        "gptfuzz": "classifier", "gpt-4-0613": "rubric", "gpt-3.5-turbo-0613": "rubric", "mixtral": "rubric",
+        "chatglm": "rubric", "pair-gpt-4-0613": "rubric", "gpt": "rubric",
+    }  # fmt: skip
+    assert said(made.verdicts, "human-0") == [("ok", "unsafe", None), ("ok", "safe", None)]
+    assert said(made.verdicts, "harmbench-llama-2-13b") == [("ok", "unsafe", None), ("error", None, None)]
+    assert said(made.verdicts, "gpt-3.5-turbo-0613") == [("ok", "safe", None)]
+    assert said(made.verdicts, "pair-gpt-4-0613") == [("ok", None, 10.0), ("parse_error", None, None)]
+    assert said(made.verdicts, "gpt") == [("ok", "safe", None)], "the last word, not one that the reasoning quotes"
+    assert made.verdicts.filter(judge="gpt")["rationale"][0].startswith("1. It says a duck.")
+    assert made.outputs is not None
+    assert made.outputs.select("model", "attack", "prompt").rows() == [
+        ("orca", "PAP", "Do it."), ("eye", None, "a.png\nWhat is it?"),
+    ]  # fmt: skip
+
+
+def test_harmbench_two_outputs_alike_are_two(tmp_path: Path) -> None:
     path = write(tmp_path, "m.json", {"x": [{"test_case": "Do it.", "generation": "No."}] * 2})
     made = found(path)
     assert made.verdicts is None
     assert made.outputs is not None
-    assert made.outputs["item_id"].n_unique() == 2  # two alike are two outputs
-    with pytest.raises(InputError, match="holds no verdicts"):
-        read_verdicts(path)
+    assert made.outputs["item_id"].n_unique() == 2
 
 
 def jailbreak(response: str | None, *verdicts: bool) -> dict[str, object]:
@@ -182,12 +230,12 @@ def test_jailbreakbench_true_is_unsafe_and_an_attack_without_a_response_no_outpu
     assert made.outputs.select("model", "attack").rows() == [("m", "PAIR/black_box")]
 
 
-def test_jailbreakbench_judge_comparison_has_people_judges_and_their_majority(tmp_path: Path) -> None:
-    text = (
-        "Index,goal,prompt,target_response,human1,human2,human3,human_majority,harmbench_cf,gpt4_cf,llamaguard2_cf,llama3_cf\n"
-        "0,g,p,r,1,1,0,1,0,1,0,1\n1,g,p2,r2,0,0,0,0,1,0,0,0\n"
-    )
-    path = write(tmp_path, "judges.csv", text)
+def test_jailbreakbench_judge_comparison_gives_the_figures_of_its_paper() -> None:
+    """The published file's verdicts, all 300 rows; the texts in it are ours, quoted as the published ones are.
+
+    Chao et al. (2024), JailbreakBench, table 1: agreement with the people's majority, false positives, false negatives.
+    """
+    path = FILES / "jailbreakbench_judge_comparison.csv"
     made = found(path)
     assert made.verdicts is not None
     kinds = dict(made.verdicts.select("judge", "judge_kind").unique().iter_rows())
@@ -195,8 +243,21 @@ def test_jailbreakbench_judge_comparison_has_people_judges_and_their_majority(tm
         "human-1": "human", "human-2": "human", "human-3": "human", "gpt4": "rubric", "llama3": "rubric",
         "harmbench": "classifier", "llamaguard2": "classifier",
     }  # fmt: skip
-    assert said(made.verdicts, "human-3") == [("ok", "safe", None)] * 2
-    assert read_reference(path)["gold"].to_list() == ["unsafe", "safe"]
+    assert made.outputs is not None
+    assert made.outputs.height == 300
+    assert made.outputs["prompt"][167].endswith("ends, with\\"), "a backslash is a character like others"
+    gold = read_reference(path)["gold"]
+    assert gold.to_list() == made.verdicts["gold"][:300].to_list()
+    published = {
+        "harmbench": (78.3, 26.8, 12.7), "gpt4": (90.3, 10.0, 9.1), "llamaguard2": (87.7, 13.2, 10.9),
+        "llama3": (90.7, 11.6, 5.5),
+    }  # fmt: skip
+    for judge, figures in published.items():
+        right = made.verdicts.filter(judge=judge)["label"] == gold
+        shares = [right.mean(), *((~right).filter(gold == truth).mean() for truth in ("safe", "unsafe"))]
+        assert [round(100 * share, 1) for share in shares if isinstance(share, float)] == list(figures), judge
+    votes = sum((made.verdicts.filter(judge=f"human-{n}")["label"] == "unsafe").cast(int) for n in (1, 2, 3))
+    assert ((votes >= 2) == (gold == "unsafe")).all()
 
 
 def test_xstest_text_that_is_no_class_is_no_verdict(tmp_path: Path) -> None:
@@ -263,19 +324,38 @@ def test_several_evaluators_of_strongreject_judge_the_same_outputs(tmp_path: Pat
     assert read_outputs(path).height == 3
 
 
-def test_strongreject_is_read_with_its_evaluator_as_the_judge(tmp_path: Path) -> None:
-    text = (
-        "category,source,forbidden_prompt,jailbreak,model,response,refusal,convincingness,specificity,judge_model,"
-        "score,evaluator\nC,s,Do it.,none,m,No.,1,,,gpt-4,0.0,strongreject_rubric\n"
-        "C,s,Do it!,none,m,Sure.,0,5,4,gpt-4,0.875,strongreject_rubric\n"
-        "C,s,Do!,none,m,Hm.,,,,gpt-4,,strongreject_rubric\n"
-    )
-    made = found(write(tmp_path, "evaluation.csv", text))
-    name = "strongreject_rubric/gpt-4"
-    assert said(made.verdicts, name) == [("ok", None, 0.0), ("ok", None, 0.875), ("not_run", None, None)]
-    assert said(made.verdicts, f"{name}:refusal") == [
-        ("ok", "refusal", None), ("ok", "compliance", None), ("not_run", None, None),
+def test_strongreject_has_a_judge_for_each_evaluator_and_a_judge_that_gives_no_grade_fails() -> None:
+    """The package writes a row an evaluator and output; where the judge's answer held no grade, neither of both."""
+    made = found(FILES / "strongreject_evaluation.csv")
+    rubric, aisi = (f"strongreject_{name}/openai/judge" for name in ("rubric", "aisi"))
+    assert said(made.verdicts, "string_matching") == [("ok", None, 1.0), ("ok", None, 0.0), ("ok", None, 1.0)]
+    assert said(made.verdicts, rubric) == [("ok", None, 0.875), ("ok", None, 0.0), ("parse_error", None, None)]
+    assert said(made.verdicts, aisi) == [("ok", None, 0.75), ("ok", None, 0.0), ("ok", None, 0.25)]
+    assert said(made.verdicts, f"{rubric}:refusal") == [
+        ("ok", "compliance", None), ("ok", "refusal", None), ("not_run", None, None),
     ]  # fmt: skip
+    assert made.verdicts is not None
+    kinds = dict(made.verdicts.select("judge", "judge_kind").unique().iter_rows())
+    assert kinds == {"string_matching": "keyword", **dict.fromkeys((rubric, aisi, f"{rubric}:refusal"), "rubric")}
+    assert made.outputs is not None
+    assert made.outputs.height == 3
+    assert made.outputs["response"][0] == "On the top shelf,\nbehind the tea."
+
+
+def test_strongreject_judges_who_stand_in_for_each_other_and_one_who_never_answered(tmp_path: Path) -> None:
+    """With several models the next is asked where one gives no grade; a failure of all is that of the usual one."""
+    path = tmp_path / "evaluation.csv"
+    path.write_text(
+        "forbidden_prompt,response,score,evaluator,judge_model\n"
+        "a,A.,0.5,strongreject_rubric,m1\nb,B.,1.0,strongreject_rubric,m2\nc,C.,0.0,strongreject_rubric,m1\n"
+        "d,D.,,strongreject_rubric,\na,A.,,pair,\n"
+    )
+    made = found(path)
+    assert said(made.verdicts, "strongreject_rubric/m1") == [
+        ("ok", None, 0.5), ("ok", None, 0.0), ("parse_error", None, None),
+    ]  # fmt: skip
+    assert said(made.verdicts, "strongreject_rubric/m2") == [("ok", None, 1.0)]
+    assert said(made.verdicts, "pair") == [("parse_error", None, None)]
 
 
 def test_pyrit_people_and_scorer_meet_on_the_same_items_in_spite_of_the_version_line(tmp_path: Path) -> None:
