@@ -143,12 +143,13 @@ class _Work:
         if panel.gold is None or not known.any():
             return None
         everything = bool(known.all())
-        codes, gold, flag, clusters = panel.codes, panel.gold, self.flag, panel.clusters
+        codes, gold, flag, clusters, weight = panel.codes, panel.gold, self.flag, panel.clusters, panel.gold_weight
         if not everything:
             codes, gold = codes[known], gold[known]
             flag = None if flag is None else flag[known]
             clusters = None if clusters is None else clusters[known]
-        return Cells.referenced(codes, gold, len(panel.question.labels), flag, clusters)
+            weight = None if weight is None else weight[known]
+        return Cells.referenced(codes, gold, len(panel.question.labels), flag, clusters, weight)
 
     def _groups(self) -> list[NDArray[np.int64]]:
         """Everybody; and the judges that are not human, where some are and some are not."""
@@ -246,7 +247,7 @@ class _Work:
             counts = against.whole
             there = against.cells.labels_there
             mean = balanced_accuracy(counts.total, there), balanced_accuracy(counts.replicates, there)
-            balanced = [*self._figures(*mean, counts, counts.total.n, EMPTY)]
+            balanced = [*self._figures(*mean, counts, counts.n, EMPTY)]
         found: list[Ability | None] = []
         for j in range(len(panel.judges)):
             figures = reference_estimates(
@@ -255,6 +256,7 @@ class _Work:
                 len(panel.question.labels),
                 positive=self.positive,
                 clusters=panel.clusters,
+                weight=panel.gold_weight,
                 replicates=self.sampling.replicates,
                 seed=self.sampling.seed,
                 confidence=self.sampling.confidence,
@@ -282,7 +284,7 @@ class _Work:
     def _bias_figures(self, counts: Replicated) -> list[list[Estimate]]:
         """[label][judge]"""
         value, draws = bias(counts.total), bias(counts.replicates)
-        return [self._figures(value[:, x], draws[..., x], counts, counts.total.n, EMPTY) for x in range(value.shape[1])]
+        return [self._figures(value[:, x], draws[..., x], counts, counts.n, EMPTY) for x in range(value.shape[1])]
 
     def _incoherent(self, guess: _Side, against: _Side | None) -> tuple[list[IncoherentPart | None], Measure | None]:
         """Each judge on incoherent outputs, against the reference where that has enough labels there."""
@@ -306,7 +308,7 @@ class _Work:
         if against is None or against.incoherent is None or guess.incoherent is None:
             return "estimate"
         # expected counts are whole up to rounding
-        labelled, there = (round(float(side.incoherent.total.n[j])) for side in (against, guess) if side.incoherent)
+        labelled, there = (round(float(side.incoherent.n[j])) for side in (against, guess) if side.incoherent)
         return "reference" if labelled >= min(FEW, there) and labelled > 0 else "estimate"
 
     def _parts(self, side: _Side, basis: Basis, measure: Measure) -> list[IncoherentPart]:
@@ -328,7 +330,7 @@ class _Work:
                 continue
             values = [formula(counts.total) for counts in (inside, outside)]
             draws = [formula(counts.replicates) for counts in (inside, outside)]
-            n = [counts.total.n for counts in (inside, outside)]
+            n = [counts.n for counts in (inside, outside)]
             here, fixed = self._part(values[0], draws[0], inside, asked)
             there, also = self._part(values[1], draws[1], outside, asked)
             # the part with fewer units decides how wide the interval of the difference must be
@@ -341,8 +343,8 @@ class _Work:
         return [
             IncoherentPart(
                 basis=basis,
-                n_incoherent=round(float(inside.total.n[j])),
-                n_coherent=round(float(outside.total.n[j])),
+                n_incoherent=round(float(inside.n[j])),
+                n_coherent=round(float(outside.n[j])),
                 **{name: column[j] for name, column in figures.items()},
             )
             for j in range(len(self.panel.judges))
@@ -356,7 +358,7 @@ class _Work:
         A judge that is right on all of three outputs is right on them in every replicate. Against a reference such a
         figure has the interval in closed form instead.
         """
-        found = self._figures(value, draws, counts, counts.total.n, EMPTY)
+        found = self._figures(value, draws, counts, counts.n, EMPTY)
         if not counts.exact or not draws.shape[0]:
             return found, np.array([e.ci_low is None for e in found])
         low, high, fixed = wilson_bounds(counts, what, self.positive, self.sampling.confidence)

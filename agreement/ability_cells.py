@@ -37,13 +37,16 @@ class Cells:
     """P cells: unique rows of the J judges' codes, the incoherence mark and, with a reference, its label.
 
     patterns : codes (P, J), weight (P,), gold (P,), -1 without a reference, index (N,). flag : (P,) incoherent.
-    truth : (P, K) probabilities of the true label, certain with a reference. clusters : (N,) or None.
+    truth : (P, K) probabilities of the true label, certain with a reference. clusters : (N,) or None. design : (P,)
+    design weight of a cell's items, where the labelled items are a sample of unequal probabilities; every item is then
+    a cell of its own.
     """
 
     patterns: Patterns
     flag: Bools
     truth: Floats
     clusters: NDArray[np.int64] | None
+    design: Floats | None = None
 
     @classmethod
     def estimated(
@@ -66,10 +69,20 @@ class Cells:
         k: int,
         flag: Bools | None,
         clusters: NDArray[np.int64] | None,
+        weight: Floats | None = None,
     ) -> Cells:
-        """gold : (N,) all of them labels."""
+        """gold : (N,) all of them labels; weight : (N,) design weights."""
+        if weight is not None:
+            n = gold.size
+            patterns = Patterns(codes, np.ones(n), gold.astype(np.int64), np.arange(n), k)
+            return cls(patterns, np.zeros(n, bool) if flag is None else flag, np.eye(k)[gold], clusters, weight)
         patterns, marked = _unique(codes, k, flag, gold)
         return cls(patterns, marked, np.eye(k)[patterns.gold], clusters)
+
+    @property
+    def weight(self) -> Floats:
+        """(P,) items of each cell, by their design weights where they have any."""
+        return self.patterns.weight if self.design is None else self.patterns.weight * self.design
 
     @cached_property
     def counter(self) -> Counter:
@@ -84,7 +97,7 @@ class Cells:
 
     def expected(self, part: Part) -> Margins:
         """Counts (J, K) of a part."""
-        one = self.counter.count((self.truth * self.patterns.weight[:, None])[:, :, None], part)
+        one = self.counter.count((self.truth * self.weight[:, None])[:, :, None], part)
         return Margins(one.right[0], one.true[0], one.said[0])
 
     def sampling(self) -> Sampled:
@@ -172,12 +185,16 @@ def against_reference(cells: Cells, parts: Sequence[Part], replicates: int, seed
     drawn = Resampler(found.weight, replicates, seed).drawn().astype(np.float64)
     out = []
     for part in parts:
-        total, resampled, units = [], [], []
+        total, resampled, units, items = [], [], [], []
         for j in range(cells.patterns.codes.shape[1]):
-            counts = _by_unit(cells, found, part, j)
+            counts, judged = _by_unit(cells, found, part, j)
             total.append(found.weight @ counts)
             resampled.append(drawn @ counts)
-            units.append(found.weight @ (counts.sum(axis=1) > 0))
+            size = counts[:, cells.patterns.k : 2 * cells.patterns.k].sum(axis=1)
+            # design weights: (sum d)^2 / sum d^2 units (Kish 1965)
+            alike = cells.design is None or not size.any()
+            units.append(found.weight @ (size > 0) if alike else size.sum() ** 2 / (size @ size))
+            items.append(judged)
         whole, again = np.stack(total), np.stack(resampled, axis=1)
         k = cells.patterns.k
         split = [slice(i * k, (i + 1) * k) for i in range(3)]
@@ -187,13 +204,14 @@ def against_reference(cells: Cells, parts: Sequence[Part], replicates: int, seed
                 Margins(*(again[:, :, s] for s in split)),
                 True,
                 np.array(units, float),
+                None if cells.design is None else np.array(items, float),
             )
         )
     return out
 
 
-def _by_unit(cells: Cells, found: Sampled, part: Part, j: int) -> Floats:
-    """(U, 3 K) how often in each unit the labels are right, true and said."""
+def _by_unit(cells: Cells, found: Sampled, part: Part, j: int) -> tuple[Floats, int]:
+    """(U, 3 K) how often in each unit the labels are right, true and said; and how many rows of `found` count."""
     codes, k = cells.patterns.codes, cells.patterns.k
     keep = part.mask & (codes[:, j] >= 0)
     said = codes[:, j if part.judge is None else part.judge]
@@ -201,11 +219,12 @@ def _by_unit(cells: Cells, found: Sampled, part: Part, j: int) -> Floats:
     cell = cells.patterns.gold * k + said
     rows = slice(None) if keep.all() else np.flatnonzero(keep[found.cell])
     size = found.weight.size
-    flat = np.bincount(found.unit[rows] * (k * k) + cell[found.cell[rows]], minlength=size * k * k)
-    table = flat.reshape(size, k, k)  # unit, true, said
-    return np.concatenate([np.diagonal(table, axis1=1, axis2=2), table.sum(axis=2), table.sum(axis=1)], axis=1).astype(
-        np.float64
-    )
+    mine = found.cell[rows]
+    design = None if cells.design is None else cells.design[mine]
+    flat = np.bincount(found.unit[rows] * (k * k) + cell[mine], design, minlength=size * k * k)
+    table = flat.reshape(size, k, k).astype(np.float64)  # unit, true, said
+    sides = np.diagonal(table, axis1=1, axis2=2), table.sum(axis=2), table.sum(axis=1)
+    return np.concatenate(sides, axis=1), mine.size
 
 
 def against_estimate(cells: Cells, draws: Draws, parts: Sequence[Part]) -> list[Replicated]:

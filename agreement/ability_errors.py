@@ -45,12 +45,17 @@ def _pairs(panel: Panel, gold: NDArray[np.int16], sampling: Sampling) -> list[Er
     known = gold >= 0
     codes, k = _error_codes(panel.codes[known], gold[known])
     options: Any = {"replicates": sampling.replicates, "seed": sampling.seed}
-    clusters = None if panel.clusters is None else panel.clusters[known]
+    options |= {
+        name: None if part is None else part[known]
+        for name, part in (("clusters", panel.clusters), ("weight", panel.gold_weight))
+    }
     pairs = list(combinations(range(codes.shape[1]), 2))
     found = dict.fromkeys(range(len(pairs)), Estimate(undefined=NO_PAIRS))
-    for some, sums in every_table(codes, k, pairs, clusters=clusters, **options):
+    there = codes >= 0
+    for some, sums in every_table(codes, k, pairs, **options):
         value, low, high = apply(phi, sums, sampling.confidence)
-        answers = estimates(value, low, high, sums.total.sum(axis=(1, 2)), [NEVER_ERRS] * len(some))
+        shared = [int((there[:, pairs[p][0]] & there[:, pairs[p][1]]).sum()) for p in some]
+        answers = estimates(value, low, high, shared, [NEVER_ERRS] * len(some))
         found |= dict(zip(some, answers, strict=True))
     return [ErrorPair(a=panel.names[a], b=panel.names[b], phi=found[p]) for p, (a, b) in enumerate(pairs)]
 
@@ -75,7 +80,8 @@ def phi(table: Floats) -> Floats:
     covariance, first, second = (np.zeros(table.shape[:-2]) for _ in range(3))
     for t in range(table.shape[-1] // 2):
         block = table[..., 2 * t : 2 * t + 2, 2 * t : 2 * t + 2]
-        n = np.maximum(block.sum(axis=(-2, -1)), 1)
+        n = block.sum(axis=(-2, -1))
+        n = np.where(n > 0, n, 1)
         a, b = block[..., 1, :].sum(axis=-1), block[..., :, 1].sum(axis=-1)
         covariance += block[..., 1, 1] - a * b / n
         first += a * (1 - a / n)

@@ -41,12 +41,19 @@ class Margins:
 @dataclass(frozen=True)
 class Replicated:
     """The counts in the data, and in every replicate. `exact`: whether `total` counts items (a reference)
-    or expects them (an estimate of the truth); `units` (J,) sampling units behind each judge's counts."""
+    or expects them (an estimate of the truth); `units` (J,) sampling units behind each judge's counts; `items` (J,)
+    how many items, where `total` is not that but their design weights."""
 
     total: Margins
     replicates: Margins
     exact: bool
     units: Floats
+    items: Floats | None = None
+
+    @property
+    def n(self) -> Floats:
+        """(J,) items judged."""
+        return self.total.n if self.items is None else self.items
 
 
 def sensitivity(m: Margins, positive: int) -> Floats:

@@ -267,7 +267,18 @@ def _errors(
     else:
         return None
     judges = [
-        _judge_errors(name, panel.codes[:, j], positive, truth, known, models, cells, sampling, exact=exact)
+        _judge_errors(
+            name,
+            panel.codes[:, j],
+            positive,
+            truth,
+            known,
+            models,
+            cells,
+            sampling,
+            exact=exact,
+            weight=panel.gold_weight if exact else None,
+        )
         for j, name in enumerate(panel.names)
     ]
     adjusted = holm([judge.p_equal.value for judge in judges])
@@ -311,25 +322,30 @@ def _judge_errors(
     sampling: Sampling,
     *,
     exact: bool,
+    weight: Floats | None = None,
 ) -> JudgeErrors:
+    """Of one judge; weight : (N,) design weights of the known items."""
     use, said = (code >= 0) & known, (code == positive) & known
-    hit = cells.ratio(said * truth, use * truth)  # sensitivity
-    alarm = cells.ratio(said * (1 - truth), use * (1 - truth))  # 1 - specificity
-    rate, true = cells.ratio(said, use), cells.ratio(use * truth, use)
+    counts = [np.rint(cells.by_group(cells.sums(part))) for part in (use, use * truth, use * (1 - truth))]
+    of, among = (part if weight is None else part * weight for part in (said, use))
+    options = {"weighted": weight is not None}
+    hit = cells.ratio(of * truth, among * truth, **options)  # sensitivity
+    alarm = cells.ratio(of * (1 - truth), among * (1 - truth), **options)  # 1 - specificity
+    rate, true = cells.ratio(of, among, **options), cells.ratio(among * truth, among, **options)
     confidence, m = sampling.confidence, len(models)
     low, high = hit.bounds(confidence)
     alarm_low, alarm_high = alarm.bounds(confidence)
     j, bias = _Contrast.of(hit, alarm, cells), _Contrast.of(rate, true, cells)
     no_positive, no_other = ["no output of the positive label"] * m, ["no output of another label"] * m
     either = [no_positive[i] if hit.total[i] <= 0 else no_other[i] for i in range(m)]
-    n, n_positive, n_other = (np.rint(r.total) for r in (rate, hit, alarm))
+    n, n_positive, n_other = counts
     columns = (
         estimates(hit.value, low, high, n_positive, no_positive),
         estimates(1 - alarm.value, 1 - alarm_high, 1 - alarm_low, n_other, no_other),
         estimates(j.value, *j.bounds(confidence), n, either),
         estimates(bias.value, *bias.bounds(confidence), n, ["no verdict on an output with a known label"] * m),
     )
-    p, method = _equal(hit, alarm, sampling.seed, exact=exact and not cells.clustered)
+    p, method = _equal(hit, alarm, sampling.seed, exact=exact and not cells.clustered and weight is None)
     why = "fewer than two models to compare, or no errors that vary"
     return JudgeErrors(
         judge=name,

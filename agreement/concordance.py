@@ -95,6 +95,7 @@ def concordance(
         said = majority(codes, k) if consensus is None else np.asarray(consensus)
         known = counted & (panel.gold >= 0) & (said >= 0)
         right = known & (said == panel.gold)
+        options["weight"] = panel.gold_weight
         accuracies[:] = proportions(inside & right[:, None], inside & known[:, None], **options)
         more = {
             "accuracy": proportions(right[:, None], known[:, None], **options)[0],

@@ -15,6 +15,7 @@ from scipy import special
 from interjudge.agreement import ppi
 from interjudge.agreement.counts import GROUPS, Floats, assign, ratio
 from interjudge.agreement.degenerate import NO_ITEMS, ZERO
+from interjudge.agreement.drawn_rates import Drawn, as_number
 from interjudge.agreement.intervals import estimates, mean_wilson, wilson_estimates
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.results import Estimate
@@ -44,11 +45,19 @@ _ABSENT: Final = CELL_STATUSES.index(NOT_ASKED)
 Ints = NDArray[np.int64]
 
 
-def corrected_rates(panel: Panel, consensus: NDArray[np.int64] | None = None, *, sampling: Sampling) -> Rates | None:
+def corrected_rates(
+    panel: Panel,
+    consensus: NDArray[np.int64] | None = None,
+    posterior: Floats | None = None,
+    *,
+    sampling: Sampling,
+) -> Rates | None:
     """Rates of the positive label, raw and corrected by the reference labels, by judge, over all items and by model.
 
     consensus : (N,) codes of the panel's verdict, -1 none; it stands first, as `CONSENSUS`. It must not know the
         reference labels: a consensus that was made with them is right just where it is checked.
+    posterior : (N, K) probabilities of the labels that the consensus was made from; where the labelled items are a
+        sample of unequal probabilities, they help more than the consensus alone.
 
     Every judge is corrected by the same labelled items; a model only by its own. Items without a verdict of the
     judge are part of what the rate is about: in the stratified estimate they are a stratum. None where the question
@@ -61,7 +70,8 @@ def corrected_rates(panel: Panel, consensus: NDArray[np.int64] | None = None, *,
     columns = [(name, panel.codes[:, j], panel.statuses[:, j]) for j, name in enumerate(panel.names)]
     lists = [_judge(frame, name, codes, statuses != _ABSENT) for name, codes, statuses in columns]
     if consensus is not None:
-        lists.insert(0, _judge(frame, CONSENSUS, consensus, np.ones(panel.n_items, bool)))
+        believed = None if posterior is None else posterior[:, positive]
+        lists.insert(0, _judge(frame, CONSENSUS, consensus, np.ones(panel.n_items, bool), believed))
     rates = tuple(rate for row in zip(*lists, strict=True) for rate in row)
     return Rates(
         label=panel.question.positive or "",
@@ -90,8 +100,8 @@ class _Frame:
     """What all judges share. Rows are the whole panel and then the models that are shown, R of them.
 
     `group` (N,) model of each item, the last for items without one; `truth` (N,) OTHER, POSITIVE or NONE;
-    `unit` (N,) sampling unit or None; `models` the names of rows 1 to R - 1; `by_model`: whether models are strata
-    of the whole; `notes` on the labelled sample.
+    `unit` (N,) sampling unit or None; `weight` (N,) design weights of the labelled items or None; `models` the names
+    of rows 1 to R - 1; `by_model`: whether models are strata of the whole; `notes` on the labelled sample.
     """
 
     positive: int
@@ -99,6 +109,7 @@ class _Frame:
     n_groups: int
     truth: Ints
     unit: Ints | None
+    weight: Floats | None
     n_units: int
     unit_name: str
     models: tuple[str, ...]
@@ -118,16 +129,25 @@ class _Frame:
             dealt = assign(n, panel.clusters, seed=sampling.seed, max_units=GROUPS)
             unit, n_units = dealt.index, dealt.size
         whole, labelled = (np.bincount(group[mask], minlength=n_groups) for mask in (slice(None), truth != NONE))
-        if 0 < labelled.sum() < n:
+        if 0 < labelled.sum() < n and panel.gold_weight is None:
             notes += _mix(whole, labelled, models, _labels_per_unit(unit, truth), sampling.seed)
         by_model = int((whole > 0).sum()) > 1 and bool((labelled[whole > 0] >= MODEL_LABELS).all())
         return cls(
-            positive, group, n_groups, truth, unit, n_units, panel.unit, models, by_model, sampling.confidence, notes
-        )
+            positive, group, n_groups, truth, unit, panel.gold_weight, n_units, panel.unit, models, by_model,
+            sampling.confidence, notes,
+        )  # fmt: skip
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
         return np.asarray(self.truth != NONE)
+
+    @cached_property
+    def drawn(self) -> Drawn | None:
+        """The labelled items as a sample of unequal probabilities, where they are one."""
+        if self.weight is None:
+            return None
+        rows = (np.ones(self.truth.size, bool), *(self.group == g for g in range(len(self.models))))
+        return Drawn(self.truth == POSITIVE, self.labelled, self.weight, self.unit, rows, self.confidence)
 
     def count(self, codes: NDArray[Any]) -> Ints:
         """How many items of each unit and model have each verdict and reference label, (U, G, 3, 3)."""
@@ -191,12 +211,18 @@ def _mix(whole: Ints, labelled: Ints, models: tuple[str, ...], per_unit: float, 
     return (words,)
 
 
-def _judge(frame: _Frame, name: str, codes: NDArray[Any], asked: NDArray[np.bool_]) -> list[Rate]:
-    """Every row of one judge."""
+def _judge(
+    frame: _Frame, name: str, codes: NDArray[Any], asked: NDArray[np.bool_], believed: Floats | None = None
+) -> list[Rate]:
+    """Every row of one judge; believed : (N,) probability of the positive label, in place of a yes or no."""
     methods = _Methods.of(frame, codes)
+    drawn = frame.drawn
+    if believed is None and drawn is not None:
+        believed = as_number(codes, frame.positive)
     failed = np.bincount(frame.group[(codes < 0) & asked], minlength=frame.n_groups)
     n_failed = [int(failed.sum()), *failed[: len(frame.models)].tolist()]
-    raw, reference = methods.raw(), methods.reference_only()
+    raw = methods.raw()
+    reference = methods.reference_only()
     corrected = methods.rogan_gladen(), methods.ppi(), methods.stratified()
     lam, worth = ppi.power(methods.table), ppi.effective_labels(methods.table, frame.confidence)
     rates = []
@@ -204,9 +230,13 @@ def _judge(frame: _Frame, name: str, codes: NDArray[Any], asked: NDArray[np.bool
         n_items, n_labelled = int(row.sum()), int(row[:, :NONE].sum())
         given, hits = int(row[:NONE].sum()), int(row[POSITIVE].sum())
         n_asked = given + n_failed[r]
-        partly = 0 < n_labelled < n_items
-        note = methods.odd[r]
-        recommended, why = _recommend(row, note)
+        some = 0 < n_labelled < n_items
+        partly = some and drawn is None
+        sampled = None
+        if some and drawn is not None and believed is not None:
+            reference[r], sampled = drawn.reference_only(r), drawn.sampled(r, believed)
+        note = methods.odd[r] if drawn is None else ""
+        recommended, why = _recommend(row, note, drawn=drawn is not None)
         rates.append(
             Rate(
                 judge=name,
@@ -220,6 +250,7 @@ def _judge(frame: _Frame, name: str, codes: NDArray[Any], asked: NDArray[np.bool
                 rogan_gladen=corrected[0][r] if partly else None,
                 ppi=corrected[1][r] if partly else None,
                 ppi_stratified=corrected[2][r] if partly else None,
+                sampled=sampled,
                 lambda_=float(lam[r]) if partly else None,
                 effective_labels=float(worth[r]) if partly else None,
                 recommended=recommended,
@@ -231,13 +262,15 @@ def _judge(frame: _Frame, name: str, codes: NDArray[Any], asked: NDArray[np.bool
     return rates
 
 
-def _recommend(row: Ints, note: str) -> tuple[Quoted, str]:
+def _recommend(row: Ints, note: str, *, drawn: bool) -> tuple[Quoted, str]:
     n_items, n_labelled, given = int(row.sum()), int(row[:, :NONE].sum()), int(row[:NONE].sum())
     few = f"; {n_labelled} labels tell little" if n_labelled < _FEW else ""
     if not n_labelled:
         return "raw", "uncorrected: no reference labels"
     if n_labelled == n_items:
         return "reference_only", "every item has a reference label: their rate is the answer, nothing is corrected"
+    if drawn:
+        return "sampled", f"the labels were drawn with unequal probabilities, and it weights each by its own{few}"
     if not given:
         return "reference_only", f"the judge has no verdict here, so the reference labels stand alone{few}"
     if note:

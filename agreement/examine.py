@@ -119,7 +119,12 @@ def examine(
         trust=None if truth is None else trust(panel, truth, incoherent=incoherent, sampling=sampling),
         humans=humans(panel, sampling=sampling, epsilon=epsilon),
         flags=None if found is None else found.summary,
-        rates=corrected_rates(panel, None if truth is None else truth.consensus, sampling=sampling),
+        rates=corrected_rates(
+            panel,
+            None if truth is None else truth.consensus,
+            None if truth is None else truth.posterior,
+            sampling=sampling,
+        ),
         conclusions=conclude(
             panel,
             sampling=sampling,

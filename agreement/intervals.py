@@ -160,6 +160,7 @@ def mean_wilson(
     confidence: float,
     *,
     clustered: bool,
+    weighted: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     """Share of M ratios of sums over units of parts in [0, 1], and its interval: value, low, high, (M,).
 
@@ -170,11 +171,14 @@ def mean_wilson(
     2015). With clusters the variance has the factor C / (C - 1) and the size is scaled by (z / t(C - 1))^2; it
     is not cut at the number of trials, which would cover too much where items of a cluster are unrelated. At 0
     and 1, where the variance says nothing, it is the number of trials, or with clusters that of the clusters
-    that have any.
+    that have any. `weighted`: the sums are of design weights, so that a unit stands for as many as its sum; units then
+    count as (sum d)^2 / sum d^2 (Kish 1965).
     """
     trials = weight @ denominator
     p = ratio(weight @ numerator, trials)
     units = (weight @ (denominator > 0)).astype(np.float64)
+    if weighted:
+        units = np.nan_to_num(ratio(trials**2, weight @ denominator**2))
     spread = weight @ (numerator - p * denominator) ** 2
     size = np.divide(p * (1 - p) * trials**2, spread, out=units.copy(), where=spread > ZERO)
     if clustered:
@@ -191,24 +195,29 @@ def proportions(
     among: NDArray[Any] | None = None,
     *,
     clusters: NDArray[Any] | None = None,
+    weight: Floats | None = None,
     confidence: float = 0.95,
 ) -> list[Estimate]:
     """Rates with Wilson intervals, one for each column of `success` (N, M).
 
     success : booleans (N, M); among : booleans (N, M), which entries count at all (default: every one);
-    clusters : (N,) where items share a sampling unit. A rate among nothing is undefined, `no items`.
+    clusters : (N,) where items share a sampling unit; weight : (N,) design weights of the items, of which only the
+    proportions count. A rate among nothing is undefined, `no items`.
     """
     counted = np.ones(success.shape, dtype=bool) if among is None else among.astype(bool)
     hit = success.astype(bool) & counted
-    if clusters is None:
-        return wilson_estimates(hit.sum(axis=0), counted.sum(axis=0), confidence)
-    index, size = dense(clusters)
-    num, den = np.zeros((2, size, success.shape[1]))
-    add_rows(num, index, hit)
-    add_rows(den, index, counted)
-    weight = np.ones(size, dtype=np.int64)
-    p, low, high = mean_wilson(num, den, weight, confidence, clustered=True)
-    return estimates(p, low, high, den.sum(axis=0), [NO_ITEMS] * p.size)
+    n = counted.sum(axis=0)
+    if clusters is None and weight is None:
+        return wilson_estimates(hit.sum(axis=0), n, confidence)
+    num, den = (part.astype(np.float64) if weight is None else part * weight[:, None] for part in (hit, counted))
+    if clusters is not None:
+        index, size = dense(clusters)
+        items, (num, den) = (num, den), np.zeros((2, size, success.shape[1]))
+        for total, rows in zip((num, den), items, strict=True):
+            add_rows(total, index, rows)
+    once = np.ones(num.shape[0], dtype=np.int64)
+    p, low, high = mean_wilson(num, den, once, confidence, clustered=True, weighted=weight is not None)
+    return estimates(p, low, high, n, [NO_ITEMS] * p.size)
 
 
 def proportion(
@@ -216,11 +225,12 @@ def proportion(
     among: NDArray[Any] | None = None,
     *,
     clusters: NDArray[Any] | None = None,
+    weight: Floats | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
     """One rate: `proportions` of a single column, `success` and `among` (N,)."""
     column = None if among is None else among[:, None]
-    return proportions(success[:, None], column, clusters=clusters, confidence=confidence)[0]
+    return proportions(success[:, None], column, clusters=clusters, weight=weight, confidence=confidence)[0]
 
 
 def wilson_estimates(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> list[Estimate]:

@@ -188,6 +188,7 @@ def _against_reference(panel: Panel, code: NDArray[np.int16], sampling: Sampling
         len(panel.question.labels),
         positive=panel.question.positive_code,
         clusters=panel.clusters,
+        weight=panel.gold_weight,
         replicates=sampling.replicates,
         seed=sampling.seed,
         confidence=sampling.confidence,

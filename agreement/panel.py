@@ -24,7 +24,13 @@ from interjudge.agreement.question import (
     natural_order,
     parse_level,
 )
-from interjudge.agreement.reference import gold_codes, gold_table, reference_notes, refuse_foreign_gold
+from interjudge.agreement.reference import (
+    gold_codes,
+    gold_table,
+    gold_weights,
+    reference_notes,
+    refuse_foreign_gold,
+)
 from interjudge.agreement.results import LeftOut
 from interjudge.agreement.rows import Codes, PanelJudge, Rows
 from interjudge.datasets.schema import VERDICT_COLUMNS
@@ -43,6 +49,7 @@ class Panel:
     items : N rows; `item_id` and the item columns that were asked for.
     clusters : (N,) number of the sampling unit, or None when the item is the unit; `unit` is its name.
     gold : (N,) index into the labels, or -1 where there is no reference label; None without a reference.
+    gold_weight : (N,) design weights of the labelled items, see `reference.gold_weights`; None: all the same.
     left_out : judges of the table that take no part. `notes`: what a reader should know.
     """
 
@@ -55,6 +62,7 @@ class Panel:
     clusters: NDArray[np.int64] | None = None
     unit: str = "item"
     gold: Codes | None = None
+    gold_weight: NDArray[np.float64] | None = None
     reference: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
@@ -77,6 +85,7 @@ class Panel:
             scores=None if self.scores is None else self.scores[mask],
             clusters=None if self.clusters is None else self.clusters[mask],
             gold=None if self.gold is None else self.gold[mask],
+            gold_weight=None if self.gold_weight is None else self.gold_weight[mask],
         )
 
 
@@ -167,6 +176,7 @@ def build_panel(
     code_of = {label: code for code, label in enumerate(question.labels)}
     codes, statuses = rows.scatter(mapped, code_of, question)
     gold = None if table is None else gold_codes(table, rows.ids, gold_map, code_of)
+    weight = gold_weights(table, rows.ids, gold)
     items = _items(verdicts, outputs, rows.ids, (*columns, *((cluster,) if cluster else ())))
     return Panel(
         question=question,
@@ -178,12 +188,13 @@ def build_panel(
         clusters=_clusters(items, cluster),
         unit=cluster or "item",
         gold=gold,
+        gold_weight=weight,
         reference=None if reference is None else (ref_judge or reference_name),
         left_out=left_out,
         notes=(
             *_notes(rows, mapped, question, labels, set(gold_map.values())),
             *guests,
-            *reference_notes(reference, table, gold),
+            *reference_notes(reference, table, gold, weight),
             *_outputs_notes(outputs, rows.ids),
             *_version_notes(verdicts, judges),
         ),

@@ -115,20 +115,21 @@ class Cells:
             out[self.group[self.first]] = np.add.reduceat(cells.astype(np.float64, copy=False), self.first)
         return out
 
-    def ratio(self, top: NDArray[Any], bottom: NDArray[Any]) -> Ratio:
-        """Sum of top / sum of bottom in every group; (N,) each, 0 <= top <= bottom."""
+    def ratio(self, top: NDArray[Any], bottom: NDArray[Any], *, weighted: bool = False) -> Ratio:
+        """Sum of top / sum of bottom in every group; (N,) each, 0 <= top <= bottom. weighted: as for `mean_wilson`."""
         num, den = self.sums(top), self.sums(bottom)
         total = self.by_group(den)
         p = ratio(self.by_group(num), total)
-        units = self.by_group(den > 0)
+        units = np.nan_to_num(ratio(total**2, self.by_group(den**2))) if weighted else self.by_group(den > 0)
         known = np.nan_to_num(p)
         pull = (num - known[self.group] * den) / np.where(total > 0, total, 1.0)[self.group]
         spread = self.by_group(pull**2)
-        end = units if self.clustered else total
+        apart = self.clustered or weighted
+        end = units if apart else total
         size = np.divide(known * (1 - known), spread, out=end.copy(), where=spread > ZERO / np.maximum(total, 1) ** 2)
         inner = (known > ZERO) & (known < 1 - ZERO)
-        freedom = np.maximum(units - 1, 1) if self.clustered else np.zeros_like(units)
-        if self.clustered:
+        freedom = np.maximum(units - 1, 1) if apart else np.zeros_like(units)
+        if apart:
             size = size * freedom / np.maximum(units, 1)
         return Ratio(p, total, np.where(inner, size, end), freedom, units, pull)
 

@@ -93,7 +93,7 @@ def rank(
     members, best = plan.members, plan.best
     value, draws = (performance(m, plan.measure, positive)[..., members] for m in (own.total, own.replicates))
     low, high = interval(value, draws, own.units[members], confidence, exact=own.exact)
-    n = own.total.n[members]
+    n = own.n[members]
     p_best = share_best(draws)
     if plan.complete:
         place = int(np.flatnonzero(members == best)[0])
@@ -103,14 +103,13 @@ def rank(
             (performance(b, plan.measure, positive) - performance(m, plan.measure, positive))[..., members]
             for b, m in ((of_best.total, beside.total), (of_best.replicates, beside.replicates))
         )
-    units, shared = beside.units[members], beside.total.n[members]
+    units, shared = beside.units[members], beside.n[members]
     apart_low, apart_high = interval(apart, apart_draws, units, confidence, exact=own.exact)
     p_value = difference_p(apart, apart_draws, units)
-    exact_test = (
-        mcnemar(cells, best, members) if own.exact and cells.clusters is None else np.full(members.size, np.nan)
-    )
+    alike = own.exact and cells.clusters is None and cells.design is None
+    exact_test = mcnemar(cells, best, members) if alike else np.full(members.size, np.nan)
     other = members != best
-    enough = shared >= np.minimum(FEW, _COMMON * np.minimum(own.total.n[members], own.total.n[best]))
+    enough = shared >= np.minimum(FEW, _COMMON * np.minimum(own.n[members], own.n[best]))
     compared = other & enough & np.isfinite(p_value)
     p_value, exact_test = (np.where(compared, p, np.nan) for p in (p_value, exact_test))
     by_draws, by_test = corrected(p_value, compared), corrected(exact_test, compared & np.isfinite(exact_test))

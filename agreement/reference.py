@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from interjudge.agreement.degenerate import ZERO
 from interjudge.agreement.intervals import proportion
 from interjudge.agreement.pairwise import cohen_kappa
 from interjudge.agreement.question import natural_order
@@ -16,6 +17,8 @@ from interjudge.agreement.results import Estimate
 from interjudge.agreement.rows import Codes
 from interjudge.agreement.tables import table_estimates
 from interjudge.errors import InputError, choices
+
+DRAWN_WITH: Final = "inclusion_probability"
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +30,7 @@ def against_reference(
     *,
     positive: int | None,
     clusters: NDArray[np.int64] | None = None,
+    weight: Floats | None = None,
     replicates: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
@@ -36,19 +40,24 @@ def against_reference(
     codes, gold : (N,) label of the judge and of the reference, -1 none. positive : the label that sensitivity
     (share of its items the judge gives it to) and specificity (share of the other items the judge gives
     another label to) speak of; with more than two labels it stands against all others. Youden (1950):
-    J = sensitivity + specificity - 1.
+    J = sensitivity + specificity - 1. weight : (N,) design weights of the labelled items, see `gold_weights`.
 
     Accuracy, sensitivity and specificity have Wilson intervals; J and kappa bootstrap intervals.
     """
     both = (codes >= 0) & (gold >= 0)
     mine, true = codes[both], gold[both]
-    units = None if clusters is None else clusters[both]
+    units, heavy = (None if part is None else part[both] for part in (clusters, weight))
 
     def share(hit: NDArray[np.bool_], among: NDArray[np.bool_], otherwise: str) -> Estimate:
-        found = proportion(hit[among], clusters=None if units is None else units[among], confidence=confidence)
+        inside: Any = {
+            name: None if part is None else part[among] for name, part in (("clusters", units), ("weight", heavy))
+        }
+        found = proportion(hit[among], **inside, confidence=confidence)
         return found if found.value is not None else Estimate(n=0, undefined=otherwise)
 
-    options: Any = {"clusters": clusters, "replicates": replicates, "seed": seed, "confidence": confidence}
+    options: Any = {
+        "clusters": clusters, "weight": weight, "replicates": replicates, "seed": seed, "confidence": confidence
+    }  # fmt: skip
     everything = np.ones(mine.size, bool)
     answer = {"accuracy": share(mine == true, everything, "no item has both a verdict and a reference label")}
     if positive is None:
@@ -78,13 +87,14 @@ def _youden_j(table: Floats, positive: int) -> Floats:
 
 
 def gold_table(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, ids: pl.Series) -> pl.DataFrame | None:
-    """`item_id`, `gold` for the items of the panel."""
+    """`item_id`, `gold` and, where it is known, `inclusion_probability`, for the items of the panel."""
     if reference is None:
         return None
     if isinstance(reference, str):
         own = verdicts.filter((pl.col("judge") == reference) & (pl.col("status") == "ok"))
         reference = own.select("item_id", gold=pl.col("label")).drop_nulls()
-    found = reference.select("item_id", "gold").join(ids.to_frame(), on="item_id", how="semi")
+    drawn = [name for name in (DRAWN_WITH,) if name in reference.columns]
+    found = reference.select("item_id", "gold", *drawn).join(ids.to_frame(), on="item_id", how="semi")
     if found["item_id"].is_duplicated().any():
         twice = found.filter(pl.col("item_id").is_duplicated())["item_id"][0]
         raise InputError(f"the reference labels item {twice!r} twice", expected="one label an item")
@@ -116,11 +126,35 @@ def gold_codes(
     return joined["code"].fill_null(-1).to_numpy()
 
 
-def reference_notes(reference: str | pl.DataFrame | None, found: pl.DataFrame | None, gold: Codes | None) -> list[str]:
-    """What a reader should know of a reference that does not fit the panel item for item."""
+def gold_weights(table: pl.DataFrame | None, ids: pl.Series, gold: Codes | None) -> Floats | None:
+    """(N,) one over the probability with which each labelled item was drawn to be labelled, 0 for the others.
+
+    The weights of a probability sample (Horvitz and Thompson 1952), in proportion, so that their mean over the labelled
+    items is 1 (Hajek 1971). None where no probabilities are known, or all are the same.
+    """
+    if table is None or gold is None or DRAWN_WITH not in table.columns:
+        return None
+    drawn = ids.to_frame().join(table.select("item_id", DRAWN_WITH), on="item_id", how="left", maintain_order="left")
+    probability = drawn[DRAWN_WITH].to_numpy()
+    known = gold >= 0
+    if not known.any() or np.ptp(probability[known]) <= ZERO:
+        return None
+    weight = np.where(known, 1 / np.where(known, probability, 1.0), 0.0)
+    return np.asarray(weight / weight[known].mean())
+
+
+def reference_notes(
+    reference: str | pl.DataFrame | None, found: pl.DataFrame | None, gold: Codes | None, weight: Floats | None = None
+) -> list[str]:
+    """What a reader should know of a reference that does not fit the panel item for item, or is a sample of its own."""
     if found is None or gold is None:
         return []
     notes = []
+    if weight is not None:
+        notes.append(
+            "the reference labels are a sample drawn with unequal probabilities: rates, and judges against the "
+            "reference, weight each label by one over its own"
+        )
     labelled = int((gold >= 0).sum())
     if found.height > labelled:
         notes.append(f"{found.height - labelled:,} labels of the reference are not among the question's labels")

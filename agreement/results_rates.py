@@ -8,7 +8,7 @@ from interjudge.agreement.results import Estimate, Result
 
 CONSENSUS: Final = "panel consensus"
 
-Quoted = Literal["raw", "reference_only", "rogan_gladen", "ppi", "ppi_stratified"]
+Quoted = Literal["raw", "reference_only", "rogan_gladen", "ppi", "ppi_stratified", "sampled"]
 
 
 class CorrectedRate(Estimate):
@@ -29,9 +29,10 @@ class Rate(Result):
     `model`: null for all items. `n_missing`: items without a usable verdict of this judge; `bounds`: the raw rate
     if every verdict that was asked for and is missing had said the other label, or this one. `lambda_`: how far
     PPI++ leans on the judge, 0 (not at all) to 1; `effective_labels`: how many labels without this judge would tell
-    as much. The four estimates are null where there is nothing to correct
-    with, or nothing left to correct. `recommended`: which of them to quote, and `why`; `corrected`: whether that is
-    another one than the raw rate. `notes`: signs that the labelled items are no random sample.
+    as much. The estimates are null where there is nothing to correct with, or nothing left to correct. `sampled`
+    stands in for the three before it where the labels were drawn with unequal probabilities, for which these do not
+    hold. `recommended`: which of them to quote, and `why`; `corrected`: whether that is another one than the raw rate.
+    `notes`: signs that the labelled items are no random sample.
     """
 
     judge: str
@@ -45,6 +46,7 @@ class Rate(Result):
     rogan_gladen: CorrectedRate | None = None
     ppi: CorrectedRate | None = None
     ppi_stratified: CorrectedRate | None = None
+    sampled: CorrectedRate | None = None
     lambda_: float | None = None
     effective_labels: float | None = None
     recommended: Quoted
@@ -61,6 +63,7 @@ class Rate(Result):
             "rogan_gladen": self.rogan_gladen,
             "ppi": self.ppi,
             "ppi_stratified": self.ppi_stratified,
+            "sampled": self.sampled,
         }[self.recommended] or self.raw
 
 

@@ -24,7 +24,14 @@ TOO_FEW = f"fewer than {LEAST_LABELS} labels"
 
 
 def sampled_rate(
-    labels: ArrayLike, believed: ArrayLike, probabilities: ArrayLike, everywhere: float, confidence: float = 0.95
+    labels: ArrayLike,
+    believed: ArrayLike,
+    probabilities: ArrayLike,
+    everywhere: float,
+    confidence: float = 0.95,
+    *,
+    clusters: ArrayLike | None = None,
+    outputs: float | None = None,
 ) -> Estimate:
     """The rate among all outputs that could be drawn.
 
@@ -34,6 +41,9 @@ def sampled_rate(
     believed : (n,) probability of that label as it was believed before, 0..1.
     probabilities : (n,) with which each output came into the sample; only their proportions count.
     everywhere : the mean of what is believed over all outputs that could be drawn, the sample included.
+    clusters : (n,) whole numbers of sampling units that labels share, for draws that are not independent.
+    outputs : how many outputs could be drawn (the effective number), where the rate is that of the population they
+        come from: theta (1 - theta) / outputs is added to the variance.
 
     Returns
     -------
@@ -41,7 +51,8 @@ def sampled_rate(
     as independent, which is cautious where a large part of the outputs is drawn) and Student's t with as many degrees
     of freedom as the weights leave: (sum w)^2 / sum w^2 - 1 (Kish 1965). No interval below `LEAST_LABELS` labels.
     One label more of either kind, each with the mean weight, is counted in the spread, so that labels that all agree
-    with what was believed do not make an interval of no width.
+    with what was believed do not make an interval of no width. With clusters the spread is that of their sums, with at
+    most one degree of freedom less than there are clusters; none from one cluster.
 
     Raises
     ------
@@ -65,8 +76,15 @@ def sampled_rate(
     # the spread, with one label of either kind more at the mean of what is believed of the sample
     mean = float(w @ f / w.sum())
     more = np.array([1 - mean, -mean])
-    squares = float(((w * (off - shift)) ** 2).sum() + (more**2).sum())
-    variance = squares / n**2 * n / (n - 1)
-    free = max(float(w.sum() ** 2 / (w @ w)) - 1, 1.0)
+    unit = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    pull = np.bincount(unit, w * (off - shift))
+    units = int(pull.size)
+    if units < 2:
+        return Estimate(value=theta, n=n, undefined=None)
+    squares = float((pull**2).sum() + (more**2).sum())
+    variance = squares / n**2 * units / (units - 1)
+    if outputs is not None:
+        variance += theta * (1 - theta) / outputs
+    free = max(min(float(w.sum() ** 2 / (w @ w)), units) - 1, 1.0)
     reach = float(special.stdtrit(free, (1 + confidence) / 2)) * variance**0.5
     return Estimate(value=theta, ci_low=max(0.0, theta - reach), ci_high=min(1.0, theta + reach), n=n)

@@ -58,7 +58,10 @@ def sweeps(
         if panel.gold is not None and (panel.gold >= 0).any():
             target, against = np.where(panel.gold >= 0, panel.gold == positive, -1), panel.reference or "reference"
         given = panel.question.thresholds.get(name)
-        found.append(_sweep(name, against, score, code, positive, given, target, group, n_models, panel, confidence))
+        weight = panel.gold_weight if against != _OTHERS else None
+        found.append(
+            _sweep(name, against, score, code, positive, given, target, weight, group, n_models, panel, confidence)
+        )
     return tuple(found)
 
 
@@ -77,6 +80,7 @@ def _sweep(
     positive: int,
     given: float | None,
     target: Ints,
+    weight: Floats | None,
     group: Ints,
     n_models: int,
     panel: Panel,
@@ -100,7 +104,10 @@ def _sweep(
     clusters = None if panel.clusters is None else panel.clusters[scored]
     rate, kappa = table.rate(confidence), table.kappa(confidence)
     if clusters is not None:
-        rate, kappa = _clustered(passed, target[scored], clusters, thresholds.size, kappa[0], confidence)
+        rate, kappa = _clustered(passed, target[scored], clusters, thresholds.size, confidence)
+    if weight is not None:
+        alone = np.arange(passed.size) if clusters is None else clusters
+        kappa = _clustered(passed, target[scored], alone, thresholds.size, confidence, weight[scored])[1]
     at = np.flatnonzero(ordered * turn == current) if current is not None else np.empty(0, np.intp)
     base = int(at[0]) if at.size else int(np.argmax(np.nan_to_num(kappa[0], nan=-2.0)))
     same, n_orders, flips = table.orders(base, confidence)
@@ -223,14 +230,22 @@ def _normal(value: Floats, variance: Floats, z: float | Floats) -> tuple[Floats,
 
 
 def _clustered(
-    passed: NDArray[np.intp], target: Ints, clusters: Ints, size: int, kappa: Floats, confidence: float
+    passed: NDArray[np.intp],
+    target: Ints,
+    clusters: Ints,
+    size: int,
+    confidence: float,
+    weight: Floats | None = None,
 ) -> tuple[tuple[Floats, Floats, Floats], tuple[Floats, Floats, Floats]]:
-    """Rate and kappa with the variance between clusters (or random groups of more than `_GROUPS`), both linearised."""
+    """Rate and kappa with the variance between clusters (or random groups of more than `_GROUPS`), both linearised.
+
+    weight : (N,) design weights of the items with a target; the rate is then not one of all items.
+    """
     units = assign(passed.size, clusters, seed=0, max_units=_GROUPS, groups=_GROUPS)
     index = np.arange(passed.size) if units.index is None else units.index
     # three kinds of item: target negative, positive, none
     cell = (index * 3 + np.where(target < 0, 2, target)) * (size + 1) + passed
-    table = np.bincount(cell, minlength=units.size * 3 * (size + 1)).reshape(units.size, 3, size + 1)
+    table = np.bincount(cell, weight, minlength=units.size * 3 * (size + 1)).reshape(units.size, 3, size + 1)
     hits = table[:, :, :0:-1].cumsum(axis=2)[:, :, ::-1].astype(np.float64)  # (U, kind, T)
     of_kind = table.sum(axis=2, keepdims=True).astype(np.float64)
     numerator = hits.sum(axis=1)
@@ -239,6 +254,7 @@ def _clustered(
     each = np.stack([(of_kind - hits)[:, :2], hits[:, :2]], axis=1)  # (U, verdict, target, T)
     each = np.moveaxis(each, -1, 1)  # (U, T, verdict, target)
     whole = each.sum(axis=0)
+    kappa = cohen_kappa(whole)
     moved = (each * kappa_influence(whole)).sum(axis=(2, 3))  # (U, T)
     there = int((of_kind[:, :2].sum(axis=(1, 2)) > 0).sum())
     variance = ratio((moved**2).sum(axis=0), whole.sum(axis=(1, 2)) ** 2) * there / max(there - 1, 1)

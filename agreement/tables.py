@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from interjudge.agreement.counts import Assignment, Codes, Floats, assign, blocks, checked, one_hot
+from interjudge.agreement.counts import Assignment, Codes, Floats, assign, blocks, checked, one_hot, ratio
 from interjudge.agreement.degenerate import NEVER_VARIES, NO_PAIRS, ONE_CATEGORY, ZERO
 from interjudge.agreement.intervals import Resampler, bca_interval, estimate, wilson
 from interjudge.agreement.results import Estimate
@@ -56,14 +56,21 @@ class TableSums:
         return left.reshape(cells.size, *self.total.shape)
 
 
-def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignment: Assignment | None = None) -> Floats:
+def pair_tables(
+    codes: Codes,
+    k: int,
+    pairs: Sequence[tuple[int, int]],
+    assignment: Assignment | None = None,
+    weight: Floats | None = None,
+) -> Floats:
     """How often judge a gave label c and judge b label d to the same item, within each unit: (U, P, K, K).
 
-    Without an assignment all items are one unit. Several judges are counted at once: their joint table, with a
-    cell for "no verdict", holds the tables of all pairs among them as its margins.
+    Without an assignment all items are one unit; with `weight` (N,) an item counts as that many. Several judges are
+    counted at once: their joint table, with a cell for "no verdict", holds the tables of all pairs among them as its
+    margins.
     """
     n_items, n_judges = codes.shape
-    if assignment is None and len(pairs) > _MANY_PAIRS and (n_judges * k) ** 2 <= _MAX_PRODUCT:
+    if assignment is None and weight is None and len(pairs) > _MANY_PAIRS and (n_judges * k) ** 2 <= _MAX_PRODUCT:
         return _product_tables(codes, k, pairs)
     units = 1 if assignment is None else assignment.size
     found = np.zeros((units, len(pairs), k, k))
@@ -85,7 +92,7 @@ def pair_tables(codes: Codes, k: int, pairs: Sequence[tuple[int, int]], assignme
         width = base ** len(judges)
         key = joint[first] if first == second else joint[first] + joint[second] * base**group
         cell = key if index is None else index * width + key
-        table = np.bincount(cell, minlength=units * width).reshape(units, *[base] * len(judges))
+        table = np.bincount(cell, weight, minlength=units * width).reshape(units, *[base] * len(judges))
         for p in some:
             found[:, p] = _margin(table, [judges.index(judge) for judge in pairs[p]])
     return found
@@ -121,7 +128,7 @@ def _joint(codes: Codes, base: int, judges: range) -> NDArray[np.int32]:
     return key
 
 
-def _margin(table: NDArray[np.int64], at: list[int]) -> NDArray[np.int64]:
+def _margin(table: NDArray[Any], at: list[int]) -> NDArray[Any]:
     """The table of two of the judges, in the order of `at`, where both gave a verdict: (U, K, K)."""
     axes = [table.ndim - 1 - place for place in at]  # the first judge counts least: it is the last axis
     rest = tuple(axis for axis in range(1, table.ndim) if axis not in axes)
@@ -143,13 +150,17 @@ def sums_of_items(tables: Floats, replicates: int, seed: int) -> TableSums:
     return TableSums(tables, drawn.reshape(replicates, *tables.shape), None, cells, flat[:, cells].T, flat.sum(axis=1))
 
 
-def sums_of_units(share: Floats, resampler: Resampler) -> TableSums:
-    """Tables (U, P, K, K) of clusters or groups, resampled together."""
+def sums_of_units(share: Floats, resampler: Resampler, *, weighted: bool = False) -> TableSums:
+    """Tables (U, P, K, K) of clusters or groups, resampled together; `weighted` as for `intervals.mean_wilson`."""
     total = share.sum(axis=0)
     drawn = resampler.sums(share.reshape(share.shape[0], total.size)).reshape(resampler.replicates, *total.shape)
     present = share.sum(axis=(2, 3)) > 0
     none = np.empty(0, dtype=np.intp)
-    return TableSums(total, drawn, share, none, present, present.sum(axis=0).astype(np.float64))
+    units = present.sum(axis=0).astype(np.float64)
+    if weighted:
+        size = share.sum(axis=(2, 3))
+        units = np.nan_to_num(ratio(size.sum(axis=0) ** 2, (size**2).sum(axis=0)))
+    return TableSums(total, drawn, share, none, present, units)
 
 
 def every_table(
@@ -160,11 +171,16 @@ def every_table(
     clusters: NDArray[Any] | None,
     replicates: int,
     seed: int,
+    weight: Floats | None = None,
 ) -> Iterator[tuple[list[int], TableSums]]:
-    """Which of the pairs, and their sums, a few pairs at a time. Pairs that share no item are left out."""
+    """Which of the pairs, and their sums, a few pairs at a time. Pairs that share no item are left out.
+
+    weight : (N,) design weights of the items; those of weight 0 must have no verdict.
+    """
     tables = pair_tables(codes, k, pairs)[0]
     shared = [int(p) for p in np.flatnonzero(tables.sum(axis=(1, 2)))]
-    assignment = None if clusters is None else assign(codes.shape[0], clusters, seed=seed)
+    every_item = clusters is None and weight is None
+    assignment = None if every_item else assign(codes.shape[0], clusters, seed=seed)
     rows = max(replicates, 1 if assignment is None else assignment.size)
     step = max(1, _BUDGET // (rows * k * k))
     if assignment is not None:
@@ -174,7 +190,8 @@ def every_table(
         if assignment is None:
             yield some, sums_of_items(tables[some], replicates, seed)
         else:
-            yield some, sums_of_units(pair_tables(codes, k, [pairs[p] for p in some], assignment), resampler)
+            share = pair_tables(codes, k, [pairs[p] for p in some], assignment, weight)
+            yield some, sums_of_units(share, resampler, weighted=weight is not None)
 
 
 def apply(formula: Formula, sums: TableSums, confidence: float) -> tuple[Floats, Floats, Floats]:
@@ -222,6 +239,7 @@ def table_estimates(
     k: int,
     *,
     clusters: NDArray[Any] | None = None,
+    weight: Floats | None = None,
     replicates: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
@@ -233,12 +251,16 @@ def table_estimates(
     NaN where undefined; reasons : name -> the words for that, instead of those of `table_problem`.
     """
     codes = checked(np.column_stack([codes_a, codes_b]), k)
-    options: Any = {"clusters": clusters, "replicates": replicates, "seed": seed}
+    if weight is not None:  # only items that both judged are worth resampling
+        both = (codes >= 0).all(axis=1) & (weight > 0)
+        codes, weight = codes[both], weight[both]
+        clusters = None if clusters is None else clusters[both]
+    options: Any = {"clusters": clusters, "weight": weight, "replicates": replicates, "seed": seed}
     found = [sums for _, sums in every_table(codes, k, [(0, 1)], **options)]
     if not found:
         return {name: Estimate(n=0, undefined=NO_PAIRS) for name in formulas}
     sums = found[0]
-    n = int(sums.total.sum())
+    n = int((codes >= 0).all(axis=1).sum())
     problem = table_problem(sums.total[0])
     answers = {}
     for name, formula in formulas.items():

@@ -17,6 +17,7 @@ from interjudge.datasets.source import open_source
 from interjudge.errors import InputError
 
 CRITERION: Final = "criterion"
+DRAWN_WITH: Final = "inclusion_probability"  # with which an item came to be labelled: `interjudge plan` and `review`
 
 
 def read_reference(
@@ -30,12 +31,13 @@ def read_reference(
     as a third column, and an item may have a row for each. Items without a label are left out. A file of outputs
     without `item_id` and `criterion` is read too: its ids are then those that `read_outputs` gives. Labels become text
     as in `columns.to_text`. A file of another tool gives the reference labels that it holds, or `column` of its
-    outputs; `format` and `tell` are as for `read_outputs`.
+    outputs; `format` and `tell` are as for `read_outputs`. Where each label has an `inclusion_probability`, with which
+    its item was drawn to be labelled, that comes as a last column (Float64); one that is null throughout does not.
 
     Raises
     ------
-    InputError : the file cannot be read, a column is missing, an item (of a criterion) stands twice, or no item
-        has a label.
+    InputError : the file cannot be read, a column is missing, an item (of a criterion) stands twice, no item has a
+        label, or an `inclusion_probability` is missing beside others or not above 0 and at most 1.
     """
     if column in OUTPUT_KINDS:
         raise InputError("is no column of reference labels", file=path, column=column)
@@ -52,8 +54,9 @@ def read_reference(
     def choose(names: list[str]) -> list[str]:
         nonlocal gold, judged
         judged = column is None and {"item_id", "judge_kind", "label"} <= set(names) and "gold" not in names
+        drawn = [DRAWN_WITH] if DRAWN_WITH in names else []
         if judged:
-            return ["item_id", "judge_kind", "label"]
+            return ["item_id", "judge_kind", "label", *drawn]
         plain = {"item_id", "label"} <= set(names) and not {"gold", "judge"} & set(names)
         if column is None and plain:
             gold = "label"
@@ -62,22 +65,40 @@ def read_reference(
             raise missing_column(str(path), gold, names, expected)
         criterion = [CRITERION] if CRITERION in names and gold != CRITERION else []
         if "item_id" in names:
-            return ["item_id", *criterion, gold]
+            return ["item_id", *criterion, gold, *drawn]
         if criterion or not set(OUTPUT_REQUIRED) <= set(names):
             expected = "item_id; it is not made where there is a criterion" if criterion else ID_EXPECTED
             raise missing_column(str(path), "item_id", names, expected)
         return [*(c for c in ITEM_IDENTITY if c in names and c != gold), gold]
 
-    kinds = OUTPUT_KINDS | {CRITERION: "tag", "gold": "label", "label": "label"} | ({column: "label"} if column else {})
+    kinds = OUTPUT_KINDS | {CRITERION: "tag", "gold": "label", "label": "label", DRAWN_WITH: "number"}
+    kinds |= {column: "label"} if column else {}
     table = read_table(source, kinds, choose)
     if judged:
         return _agreed(table)
     frame = _one_a_criterion(table) if CRITERION in table.frame.columns and gold != CRITERION else with_item_id(table)
     keys = [name for name in ("item_id", CRITERION) if name in frame.columns and name != gold]
-    reference = frame.select(*keys, pl.col(gold).alias("gold")).drop_nulls()
+    reference = frame.select(*keys, pl.col(gold).alias("gold"), *_drawn(table, gold)).drop_nulls([*keys, "gold"])
     if reference.is_empty():
         raise table.error("no item has a reference label", column=gold, found="null in every row")
     return reference
+
+
+def _drawn(table: Table, label: str) -> list[str]:
+    """`inclusion_probability`, where it is there and of every label."""
+    if DRAWN_WITH not in table.frame.columns or label == DRAWN_WITH:
+        return []
+    drawn = table.frame[DRAWN_WITH]
+    if drawn.null_count() == drawn.len():
+        return []
+    bad = table.frame.select(
+        pl.col(label).is_not_null() & ~pl.col(DRAWN_WITH).is_between(0, 1, closed="right").fill_null(False)
+    )
+    if bad.to_series().any():
+        at = int(bad.to_series().arg_max() or 0)
+        expected = "above 0 and at most 1 for every label; 1 where the item was to be labelled in any case"
+        raise table.error("is no probability", at=at, column=DRAWN_WITH, found=drawn[at], expected=expected)
+    return [DRAWN_WITH]
 
 
 def _agreed(table: Table) -> pl.DataFrame:
@@ -92,13 +113,18 @@ def _agreed(table: Table) -> pl.DataFrame:
             "verdicts of humans alone, or a judge's name, or a column 'gold'",
         )
         raise table.error("is no reference label", at=at, column="judge_kind", found=found, expected=expected)
-    labels = table.frame.drop_nulls("label").group_by("item_id", maintain_order=True).agg(pl.col("label").unique())
+    drawn = _drawn(table, "label")
+    labels = (
+        table.frame.drop_nulls("label")
+        .group_by("item_id", maintain_order=True)
+        .agg(pl.col("label").unique(), *(pl.col(name).first() for name in drawn))
+    )
     if labels.is_empty():
         raise table.error("no item has a reference label", column="label", found="null in every row")
     agreed = labels.filter(pl.col("label").list.len() == 1)
     if agreed.is_empty():
         raise table.error("the judges agree on no item", column="label", expected="items with one label")
-    return agreed.select("item_id", gold=pl.col("label").list.first())
+    return agreed.select("item_id", pl.col("label").list.first().alias("gold"), *drawn)
 
 
 def _one_a_criterion(table: Table) -> pl.DataFrame:

@@ -137,12 +137,14 @@ def _by_model(found: Rates, a: Agreement, limit: int) -> Table:
 
 def _by_judge(found: Rates, a: Agreement, limit: int) -> Table:
     """Over all outputs."""
-    everyone = [r for r in found.rates if r.model is None and r.ppi_stratified is not None]
+    everyone = [r for r in found.rates if r.model is None and (r.ppi_stratified or r.sampled) is not None]
     shown, gap = first(everyone, limit)
     dashes = Dashes()
     rows, notes = [], []
     for r in shown:
-        ways = (("Rogan-Gladen", r.rogan_gladen), ("PPI++", r.ppi), ("stratified", r.ppi_stratified))
+        ways = (
+            ("Rogan-Gladen", r.rogan_gladen), ("PPI++", r.ppi), ("stratified", r.ppi_stratified), ("sampled", r.sampled)
+        )  # fmt: skip
         cells = [dashes.cell(e, f"{words} of {quote(r.judge)}", rate=True) for words, e in ways]
         notes += [f"{words} of {quote(r.judge)}: {_note(e)}" for words, e in ways if e is not None and e.note]
         worth = "" if r.effective_labels is None else count(round(r.effective_labels))
@@ -154,14 +156,18 @@ def _by_judge(found: Rates, a: Agreement, limit: int) -> Table:
         Column("Rogan-Gladen", rank=3),
         Column("PPI++", rank=3),
         Column("stratified"),
+        Column("sampled"),
         Column("worth in labels", rank=2),
     )
     if len(notes) > _MAX_NOTES:
         notes = [*notes[:_MAX_NOTES], f"{count(len(notes) - _MAX_NOTES, 'more note')} in report.json"]
     if any(_bounds(r).text for r in shown):
         notes.append("bounds: what it says if every verdict that is missing had said the other label, or this one")
-    labels = count(found.n_labelled, "label")
-    notes.append(f"worth in labels: how many labels alone would tell as much as this judge with the {labels}")
+    if any(r.effective_labels is not None for r in shown):
+        labels = count(found.n_labelled, "label")
+        notes.append(f"worth in labels: how many labels alone would tell as much as this judge with the {labels}")
+    if any(r.sampled is not None for r in shown):
+        notes.append("sampled: the labels were drawn with unequal probabilities, and each is weighed by its own")
     return Table("Each judge, corrected by the reference", columns, tuple(rows), (*dashes.notes(), *notes), gap)
 
 

@@ -13,12 +13,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from interjudge.agreement.analysis import QuestionSpec, Tables, build
+from interjudge.agreement.examine import Texts, examine
+from interjudge.agreement.sampling import Sampling
 from interjudge.datasets.reference import read_reference
 from interjudge.datasets.verdicts import read_verdicts
 from interjudge.errors import InputError
@@ -234,6 +239,42 @@ def test_what_is_not_understood_is_refused_in_words(server: ReviewServer):
         assert words in text
     assert ask(server, "nothing", {})[0] == 404
     assert server.review.labels.rows() == []
+
+
+def test_the_report_s_corrected_rate_is_the_one_the_page_shows(folder: Path, tmp_path: Path):
+    """Twelve labels of outputs that were drawn with unequal probabilities.
+
+    The report's interval is that of the population of which the 60 outputs are a sample: theta (1 - theta) / 60 more
+    variance, and as many degrees of freedom.
+    """
+    tables = Tables(read_verdicts(folder / "verdicts.parquet"), pl.read_parquet(folder / "outputs.parquet"))
+    spec = QuestionSpec(positive="yes")
+    queue = make_queue(build(spec, tables), 20, random_share=0.25, doubtful_first=False, seed=0)
+    assert queue.label == "yes"
+    review = Review(queue, Labels(tmp_path / "labels.jsonl"), {}, {})
+    for n, item in enumerate(queue.items[:12]):
+        review.label({"reviewer": "ana", "item_id": item.item_id, "label": ("yes", "no")[n % 3 == 0]})
+    page = review.state("ana")["rate"]
+    panel = build(spec, replace(tables, reference=read_reference(tmp_path / "labels.jsonl")))
+    texts = Texts(pl.read_parquet(folder / "outputs.parquet"))
+    rates = examine(panel, tables.verdicts, texts, sampling=Sampling(replicates=0)).result.rates
+    assert rates is not None
+    quoted = rates.rates[0].quoted
+    assert quoted.value == pytest.approx(page["value"])
+    assert rates.rates[0].recommended == "sampled"
+    weight = np.array([1 / item.inclusion_probability for item in queue.items[:12]])
+    t = stats.t.ppf(0.975, weight.sum() ** 2 / (weight @ weight) - 1)
+    alone = (page["value"] - page["low"]) / t
+    both = (alone**2 + page["value"] * (1 - page["value"]) / 60) ** 0.5
+    assert quoted.ci_low == pytest.approx(page["value"] - t * both)
+
+
+def test_labels_in_order_of_doubt_have_no_probability_for_they_are_no_sample(folder: Path, tmp_path: Path):
+    queue = queue_of(folder, doubtful_first=True)
+    review = Review(queue, Labels(tmp_path / "labels.jsonl"), {}, {})
+    review.label({"reviewer": "ana", "item_id": queue.items[0].item_id, "label": "yes"})
+    assert review.labels.rows()[0]["inclusion_probability"] is None
+    assert read_reference(review.labels.path).columns == ["item_id", "gold"]
 
 
 def test_the_page_is_blind_until_asked_and_shows_control_characters(server: ReviewServer):

@@ -109,7 +109,8 @@ class Review:
             "item_id": item.item_id, "judge": reviewer, "repeat": 0, "judge_kind": "human",
             "construct": self.queue.construct_name, "status": "judge_refused" if label is None else "ok",
             "label": label, "rationale": _whole(note or "") or None,
-            "inclusion_probability": item.inclusion_probability,
+            # in order of doubt the labels are no sample
+            "inclusion_probability": item.inclusion_probability if self.queue.sampled else None,
         }  # fmt: skip
         with self.lock:
             before = self.labels.of(reviewer).get(item.item_id, {})
