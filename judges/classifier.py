@@ -116,6 +116,7 @@ def classifier_judge(
         },
         reads=columns,
         threshold=reading.threshold,
+        ready=engine.load,
         **size,
     )  # fmt: skip
 

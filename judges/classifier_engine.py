@@ -101,6 +101,15 @@ class ClassifierEngine:
         """What decides the logits; JSON-able."""
         return self._identity
 
+    def load(self) -> None:
+        """Load the model now.
+
+        Raises
+        ------
+        InterjudgeError : it cannot be loaded, or does not fit its configuration.
+        """
+        self._ready(load_classifier(self._model, **self._which, **self._how))
+
     def classified(self, texts: Sequence[tuple[str, ...]]) -> list[Classified]:
         """The logits of each output (one text, or two), in order.
 

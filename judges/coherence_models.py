@@ -25,6 +25,7 @@ from interjudge.judges import coherence, coherence_surprisal, sentence_vectors, 
 from interjudge.judges.base import Judge
 from interjudge.judges.coherence_settings import Signals, model_settings, settings
 from interjudge.judges.coherence_text import Floats
+from interjudge.judges.local_model import Loaded
 
 VERSION: Final = 1  # of how texts become signals; part of the hash
 BATCH: Final = 64  # outputs asked, and stored, at a time
@@ -86,6 +87,7 @@ def model_judge(name: str, given: Mapping[str, str]) -> Judge:
         identity=_identity(name, ask),
         batch_size=BATCH,
         threshold=coherence.THRESHOLD,
+        ready=partial(_load, name, ask),
     )
 
 
@@ -113,9 +115,22 @@ def embedding_signals(relatedness: Floats, sameness: Floats, words: np.ndarray[A
     return pl.DataFrame(columns)
 
 
+def _load(name: str, ask: Ask) -> None:
+    for part, load in (("lm", _causal), ("embedding", _encoder)):
+        if name in (part, "full"):
+            load(ask)
+
+
+def _causal(ask: Ask) -> Loaded:
+    return small_models.causal(ask.lm, ask.device, revision=ask.revision, dtype=ask.dtype, gguf_file=ask.gguf_file)
+
+
+def _encoder(ask: Ask) -> Loaded:
+    return small_models.encoder(ask.encoder, ask.device, revision=ask.revision, dtype=ask.dtype)
+
+
 def _lm(ask: Ask, outputs: pl.DataFrame) -> Found:
-    options = {"revision": ask.revision, "dtype": ask.dtype, "gguf_file": ask.gguf_file}
-    loaded = small_models.causal(ask.lm, ask.device, **options)
+    loaded = _causal(ask)
     scorer = token_bits.Scorer(loaded.model, loaded.tokenizer)
     values = lm_signals(scorer.read(_texts(outputs, "prompt"), _texts(outputs, "response")))
     how = model_settings().lm
@@ -124,7 +139,7 @@ def _lm(ask: Ask, outputs: pl.DataFrame) -> Found:
 
 
 def _embedding(ask: Ask, outputs: pl.DataFrame) -> Found:
-    loaded = small_models.encoder(ask.encoder, ask.device, revision=ask.revision, dtype=ask.dtype)
+    loaded = _encoder(ask)
     prompts, responses = _texts(outputs, "prompt"), _texts(outputs, "response")
     halves = [half for response in responses for half in in_halves(response)]
     distinct = list(dict.fromkeys([*prompts, *responses, *halves]))

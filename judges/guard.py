@@ -42,7 +42,8 @@ def local_guard(format: Format, engine: Engine, *, name: str, batch_size: int | 
     `local_engine` has it, more where they take less than a second."""
     identity = {"engine": dict(engine.identity), "format": format.identity(), "reader": reader()}
     size = {"batch_size": BATCH, "grow_to": GROW_TO} if batch_size is None else {"batch_size": batch_size}
-    return _judge(format, name, identity, evaluate=partial(evaluate_local, format, engine), **size)
+    evaluate = partial(evaluate_local, format, engine)
+    return _judge(format, name, identity, evaluate=evaluate, ready=engine.load, **size)
 
 
 def server_guard(format: Format, provider: Provider, *, name: str, model: str) -> Judge:

@@ -67,6 +67,14 @@ class Engine(Protocol):
     def identity(self) -> Mapping[str, object]:
         """What decides the reply: model id or path with its revision, dtype, quantisation, cut rule. No batch size."""
 
+    def load(self) -> None:
+        """Load the model now.
+
+        Raises
+        ------
+        InterjudgeError : it cannot be loaded.
+        """
+
     def replies(self, asks: Sequence[Ask]) -> list[Local]:
         """One reply for each ask, in order; each token with its `TOP` alternatives.
 

@@ -99,6 +99,10 @@ class LocalEngine:
         """As `guard_base.Engine.identity`."""
         return self._identity
 
+    def load(self) -> None:
+        """As `guard_base.Engine.load`."""
+        self._ready()
+
     def replies(self, asks: Sequence[Ask]) -> list[Local]:
         """One reply for each ask, in order; each token with its `guard_base.TOP` alternatives.
 

@@ -91,6 +91,7 @@ def score(
     InputError : no judge, or something that is none; two judges of one name; outputs that are no table; a column
         that a judge reads is missing; item ids null or repeated; a store that cannot be used; a limit or a price that
         is none. What a judge raises is not raised here; KeyboardInterrupt is, after what is finished has been stored.
+    InterjudgeError : a judge's model cannot be loaded (`Judge.ready`).
     """
     asked = distinct_judges(as_judges(judges))
     outputs = as_outputs(outputs)
@@ -160,6 +161,8 @@ class _JudgeRun:
 
     def _asked(self, repeat: int, queue: deque[Positions]) -> Iterator[pl.DataFrame]:
         """Verdicts on all batches of the queue, each piece stored before the next is asked."""
+        if queue and self.judge.ready is not None:
+            self.judge.ready()
         while queue:
             batch = self._next(queue)
             theirs = self._done_by_others(repeat, batch)

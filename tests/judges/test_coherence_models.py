@@ -78,12 +78,16 @@ def test_a_wrong_name_or_option_is_told(spec: str, says: str) -> None:
         FAMILY.make(spec)
 
 
-def test_without_torch_the_verdict_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     local_model.release()
     monkeypatch.setattr(local_model.importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(small_models, "_packaged_causal", lambda: None)
     with pytest.raises(InputError, match=r"pip install 'interjudge\[local\]'"):
         FAMILY.make("lm")(outputs(PROSE))
+    ready = FAMILY.make("full").ready
+    assert ready is not None
+    with pytest.raises(InputError, match=r"pip install 'interjudge\[local\]'"):
+        ready()
 
 
 @pytest.mark.parametrize("name", ["lm", "embedding", "full"])

@@ -36,6 +36,8 @@ class Scripted:
     asks: list[Sequence[Ask]] = field(default_factory=list)
     identity: Mapping[str, object] = field(default_factory=lambda: {"engine": "scripted"})
 
+    def load(self) -> None: ...
+
     def replies(self, asks: Sequence[Ask]) -> list[Local]:
         self.asks.append(asks)
         return [self.reply(ask) for ask in asks]

@@ -43,6 +43,8 @@ class OneToken:
     def __init__(self, chances: Mapping[str, float]) -> None:
         self.chances = chances
 
+    def load(self) -> None: ...
+
     def replies(self, asks: Sequence[Ask]) -> list[Local]:
         top = tuple((text, math.log(p)) for text, p in sorted(self.chances.items(), key=lambda pair: -pair[1]))
         return [Local(Reply(ask.start + top[0][0], tokens=(Token(*top[0], top),))) for ask in asks]

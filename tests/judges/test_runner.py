@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from interjudge.datasets.schema import STATUS, VERDICT_COLUMNS, VERDICT_CORE
-from interjudge.errors import InputError
+from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.asking import PROBES
 from interjudge.judges.base import Judge
 from interjudge.judges.messages import short_message
@@ -114,6 +114,28 @@ def test_a_judge_that_raises_gives_error_for_exactly_the_outputs_at_fault_and_th
     assert bad.filter(pl.col("status") == "error").select("label", "score").null_count().row(0) == (3, 3)
     assert bad.filter(status="ok").height == 37
     assert (table.filter(judge="parity")["status"] == "ok").all()
+
+
+def test_a_judge_is_made_ready_once_and_only_where_there_is_something_to_ask(tmp_path: Path) -> None:
+    asked, calls = Asked(), []
+    judge = replace(asked.judge(batch_size=2), ready=lambda: calls.append(len(asked.batches)))
+    score(outputs(["a", "bb", "ccc"]), [judge], store=tmp_path / "s.db")
+    assert calls == [0], "before the first batch"
+    score(outputs(["a", "bb", "ccc"]), [judge], store=tmp_path / "s.db")
+    assert calls == [0], "all of it was stored"
+
+
+def test_a_judge_whose_model_cannot_be_loaded_ends_the_run_and_leaves_no_verdict(tmp_path: Path) -> None:
+    """What the judge before it said is stored; nothing becomes an `error` that would have to be asked again."""
+
+    def fail() -> None:
+        raise InterjudgeError("the model cannot be loaded")
+
+    other = Asked()
+    broken = replace(Asked().judge(name="broken", version=2), ready=fail)
+    with pytest.raises(InterjudgeError, match="cannot be loaded"):
+        score(outputs(["a", "bb"]), [other.judge(), broken], store=tmp_path / "s.db")
+    assert read_store(tmp_path / "s.db")["judge"].to_list() == ["parity", "parity"]
 
 
 def test_outputs_at_fault_are_found_in_a_large_batch_too() -> None:
