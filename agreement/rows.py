@@ -16,7 +16,7 @@ from interjudge.datasets.schema import STATUSES
 from interjudge.errors import InputError, choices
 
 # How a cell of the panel is filled: a status of the verdict, or one of these two.
-UNMAPPED: Final = "unmapped"  # ok, but a map rule leaves this label out of the question
+UNMAPPED: Final = "unmapped"  # ok, but a score alone, or a map rule leaves its label out of the question
 NOT_ASKED: Final = "not_asked"  # no row for this judge and item
 CELL_STATUSES: Final = (*STATUSES, UNMAPPED, NOT_ASKED)
 _OK, _OUT_OF_RANGE = STATUSES.index("ok"), STATUSES.index("out_of_range")

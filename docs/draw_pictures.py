@@ -12,9 +12,10 @@ from typing import Any
 
 import vl_convert
 
+from interjudge.errors import InterjudgeError
 from interjudge.reports.images import THEME
 from interjudge.reports.pictures import pictures
-from interjudge.reports.report import Report
+from interjudge.reports.read import read_report
 
 INK = "#E8E8E8"
 DARK: dict[str, Any] = THEME | {
@@ -33,9 +34,14 @@ PAGES = {"page": (1060, THEME), "phone": (330, THEME), "dark": (700, DARK)}
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     source, folder, only = Path(sys.argv[1]), Path(sys.argv[2]), set(sys.argv[3:])
+    try:
+        report = read_report(source)
+    except InterjudgeError as error:
+        sys.exit(f"{sys.argv[0]}: {error}")
     folder.mkdir(parents=True, exist_ok=True)
-    report = Report.model_validate_json(source.read_text(encoding="utf-8"))
     for i, question in enumerate(report.questions, 1):
         for picture in pictures(question):
             if only and picture.name not in only:

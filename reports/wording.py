@@ -35,7 +35,7 @@ _STATUSES: Final = {
     "error": "the judge failed",
     "not_run": "not run",
     "not_asked": "not asked",
-    "unmapped": "left out by a --map",
+    "unmapped": "a score without a label, or left out by a --map",
 }
 
 

@@ -46,7 +46,7 @@ slow.batch_size = 2
 
 
 def run(*args: str, cwd: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "100"}
+    env = {**os.environ, "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
     return subprocess.run(
         [*COMMAND, *args], cwd=cwd, input=stdin, capture_output=True, text=True, check=False, timeout=120, env=env
     )
