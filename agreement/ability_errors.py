@@ -51,10 +51,12 @@ def _pairs(panel: Panel, gold: NDArray[np.int16], sampling: Sampling) -> list[Er
     }
     pairs = list(combinations(range(codes.shape[1]), 2))
     found = dict.fromkeys(range(len(pairs)), Estimate(undefined=NO_PAIRS))
-    there = codes >= 0
+    there = None if panel.gold_weight is None else codes >= 0
     for some, sums in every_table(codes, k, pairs, **options):
         value, low, high = apply(phi, sums, sampling.confidence)
-        shared = [int((there[:, pairs[p][0]] & there[:, pairs[p][1]]).sum()) for p in some]
+        shared = sums.total.sum(axis=(1, 2))
+        if there is not None:
+            shared = np.array([(there[:, pairs[p][0]] & there[:, pairs[p][1]]).sum() for p in some])
         answers = estimates(value, low, high, shared, [NEVER_ERRS] * len(some))
         found |= dict(zip(some, answers, strict=True))
     return [ErrorPair(a=panel.names[a], b=panel.names[b], phi=found[p]) for p, (a, b) in enumerate(pairs)]

@@ -373,7 +373,7 @@ class _Contrast:
     def of(cls, first: Ratio, second: Ratio, cells: Cells) -> _Contrast:
         shared = cells.together(first.pull, second.pull)
         one, two = (cells.by_group(r.pull**2) for r in (first, second))
-        half = ratio(np.ones(cells.n_groups), first.total * second.total) / 2
+        half = ratio(np.ones(cells.n_groups), first.items * second.items) / 2
         phi = correlation(shared, one, two, np.nan_to_num(half))
         return cls(first, second, phi, one + two - 2 * shared)
 

@@ -29,6 +29,7 @@ from interjudge.agreement.rogan_gladen import (
     table_counts,
 )
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED
+from interjudge.agreement.sampled_rate import LEAST_LABELS
 from interjudge.agreement.sampling import Sampling
 
 MAX_MODELS: Final = 50
@@ -223,7 +224,7 @@ def _judge(
     n_failed = [int(failed.sum()), *failed[: len(frame.models)].tolist()]
     raw = methods.raw()
     reference = methods.reference_only()
-    corrected = methods.rogan_gladen(), methods.ppi(), methods.stratified()
+    corrected = (methods.rogan_gladen(), methods.ppi(), methods.stratified()) if drawn is None else None
     lam, worth = ppi.power(methods.table), ppi.effective_labels(methods.table, frame.confidence)
     rates = []
     for r, row in enumerate(methods.table):
@@ -231,7 +232,6 @@ def _judge(
         given, hits = int(row[:NONE].sum()), int(row[POSITIVE].sum())
         n_asked = given + n_failed[r]
         some = 0 < n_labelled < n_items
-        partly = some and drawn is None
         sampled = None
         if some and drawn is not None and believed is not None:
             reference[r], sampled = drawn.reference_only(r), drawn.sampled(r, believed)
@@ -247,12 +247,12 @@ def _judge(
                 raw=raw[r],
                 bounds=(hits / n_asked, (hits + n_failed[r]) / n_asked) if n_asked else None,
                 reference_only=reference[r] if n_labelled else None,
-                rogan_gladen=corrected[0][r] if partly else None,
-                ppi=corrected[1][r] if partly else None,
-                ppi_stratified=corrected[2][r] if partly else None,
+                rogan_gladen=corrected[0][r] if corrected and some else None,
+                ppi=corrected[1][r] if corrected and some else None,
+                ppi_stratified=corrected[2][r] if corrected and some else None,
                 sampled=sampled,
-                lambda_=float(lam[r]) if partly else None,
-                effective_labels=float(worth[r]) if partly else None,
+                lambda_=float(lam[r]) if corrected and some else None,
+                effective_labels=float(worth[r]) if corrected and some else None,
                 recommended=recommended,
                 corrected=recommended != "raw",
                 why=why,
@@ -270,7 +270,8 @@ def _recommend(row: Ints, note: str, *, drawn: bool) -> tuple[Quoted, str]:
     if n_labelled == n_items:
         return "reference_only", "every item has a reference label: their rate is the answer, nothing is corrected"
     if drawn:
-        return "sampled", f"the labels were drawn with unequal probabilities, and it weights each by its own{few}"
+        why = f"the labels were drawn with unequal probabilities, and it weights each by its own{few}"
+        return "sampled" if n_labelled >= LEAST_LABELS else "reference_only", why
     if not given:
         return "reference_only", f"the judge has no verdict here, so the reference labels stand alone{few}"
     if note:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interjudge.agreement.counts import Floats
+from interjudge.agreement.degenerate import ZERO
 from interjudge.agreement.intervals import proportion
 from interjudge.agreement.results_rates import CorrectedRate
 from interjudge.agreement.sampled_rate import LEAST_LABELS, TOO_FEW, sampled_rate
@@ -57,15 +58,14 @@ class Drawn:
         return CorrectedRate(**found.model_dump(), method=SAMPLED, note=note)
 
     def _outputs(self, items: Bools, believed: Floats) -> float:
-        """How many independent outputs the items of a row are worth, by what is believed of them."""
-        n, f = int(items.sum()), believed[items]
+        """How many independent outputs the items of a row are worth: Kish's design effect, of what is believed."""
+        n = int(items.sum())
         if self.unit is None:
             return n
-        mean = float(f.mean())
-        _, index = np.unique(self.unit[items], return_inverse=True)
-        sums = np.bincount(index, f - mean)
-        spread = float((sums**2).sum()) * sums.size / max(sums.size - 1, 1)
-        return min(n, mean * (1 - mean) * n**2 / spread) if spread > 0 else n
+        off = believed[items] - believed[items].mean()
+        sums = np.bincount(np.unique(self.unit[items], return_inverse=True)[1], off)
+        alone, together = float(off @ off), float(sums @ sums) * sums.size / max(sums.size - 1, 1)
+        return min(n, n * alone / together) if together > ZERO else sums.size
 
     def reference_only(self, r: int) -> CorrectedRate:
         """The labelled items of row r alone."""

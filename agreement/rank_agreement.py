@@ -57,13 +57,15 @@ def sampling_units(clusters: NDArray[Any] | None, pair_by: Ints | None, n_items:
 @dataclass(frozen=True)
 class Ratio:
     """G ratios of sums, one a group. `value`, `total` (the denominators), `size` (effective sample size), `freedom`
-    (0: units are items, no correction), `units` (G,); `pull` (C,): each cell's share in the value's deviation."""
+    (0: units are items, no correction), `units` (G,); `items` (G,): `total`, or with design weights as many items as
+    they leave; `pull` (C,): each cell's share in the value's deviation."""
 
     value: Floats
     total: Floats
     size: Floats
     freedom: Floats
     units: Floats
+    items: Floats
     pull: Floats
 
     def bounds(self, confidence: float) -> tuple[Floats, Floats]:
@@ -131,7 +133,8 @@ class Cells:
         freedom = np.maximum(units - 1, 1) if apart else np.zeros_like(units)
         if apart:
             size = size * freedom / np.maximum(units, 1)
-        return Ratio(p, total, np.where(inner, size, end), freedom, units, pull)
+        items = units if weighted else total
+        return Ratio(p, total, np.where(inner, size, end), freedom, units, items, pull)
 
     def covariance(self, pull: Floats, a: Ints, b: Ints) -> Floats:
         """(P,) sum over units of the product of the pulls of groups a and b; 0 where units are items."""

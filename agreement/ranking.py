@@ -53,14 +53,14 @@ def plan(cells: Cells, whole: Margins, judges: Ints, measure: Measure, positive:
     whole : counts (J, K) over all cells.
     """
     value = performance(whole, measure, positive)
-    n = whole.n
+    patterns = cells.patterns
+    there = patterns.codes >= 0
+    n = patterns.weight @ there  # items, whatever their design weights
     least = max(FEW, int(n[judges].max(initial=0)) // 10) if judges.size > _CROWD else FEW
     defined = judges[np.isfinite(value[judges])]
     members = defined[n[defined] >= least] if (n[defined] >= least).sum() > 1 else defined
     if members.size < 2:
         return None
-    patterns = cells.patterns
-    there = patterns.codes >= 0
     everything = np.ones(patterns.weight.size, bool)
     together = np.asarray(there[:, members].all(axis=1))
     n_common = int(patterns.weight[together].sum())

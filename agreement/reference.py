@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,9 +16,8 @@ from interjudge.agreement.question import natural_order
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.rows import Codes
 from interjudge.agreement.tables import table_estimates
+from interjudge.datasets.schema import DRAWN_WITH
 from interjudge.errors import InputError, choices
-
-DRAWN_WITH: Final = "inclusion_probability"
 
 Floats = NDArray[np.float64]
 
@@ -92,8 +91,9 @@ def gold_table(verdicts: pl.DataFrame, reference: str | pl.DataFrame | None, ids
         return None
     if isinstance(reference, str):
         own = verdicts.filter((pl.col("judge") == reference) & (pl.col("status") == "ok"))
-        reference = own.select("item_id", gold=pl.col("label")).drop_nulls()
-    drawn = [name for name in (DRAWN_WITH,) if name in reference.columns]
+        drawn = [DRAWN_WITH] if DRAWN_WITH in own.columns else []
+        reference = own.select("item_id", pl.col("label").alias("gold"), *drawn).drop_nulls(["item_id", "gold"])
+    drawn = [DRAWN_WITH] if DRAWN_WITH in reference.columns else []
     found = reference.select("item_id", "gold", *drawn).join(ids.to_frame(), on="item_id", how="semi")
     if found["item_id"].is_duplicated().any():
         twice = found.filter(pl.col("item_id").is_duplicated())["item_id"][0]
@@ -130,14 +130,28 @@ def gold_weights(table: pl.DataFrame | None, ids: pl.Series, gold: Codes | None)
     """(N,) one over the probability with which each labelled item was drawn to be labelled, 0 for the others.
 
     The weights of a probability sample (Horvitz and Thompson 1952), in proportion, so that their mean over the labelled
-    items is 1 (Hajek 1971). None where no probabilities are known, or all are the same.
+    items is 1 (Hájek 1971). None where no probabilities are known, or all are the same.
+
+    Raises
+    ------
+    InputError : a labelled item has none beside others that have one, or it is no number above 0 and at most 1.
     """
     if table is None or gold is None or DRAWN_WITH not in table.columns:
         return None
     drawn = ids.to_frame().join(table.select("item_id", DRAWN_WITH), on="item_id", how="left", maintain_order="left")
-    probability = drawn[DRAWN_WITH].to_numpy()
+    given = drawn[DRAWN_WITH]
     known = gold >= 0
-    if not known.any() or np.ptp(probability[known]) <= ZERO:
+    if not known.any() or given.filter(pl.Series(known)).null_count() == known.sum():
+        return None
+    probability = given.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    bad = known & ~((probability > 0) & (probability <= 1))
+    if bad.any():
+        at = int(bad.argmax())
+        raise InputError(
+            f"the reference label of item {ids[at]!r} has no probability", column=DRAWN_WITH,
+            found="null" if given[at] is None else given[at], expected="above 0 and at most 1 for every label",
+        )  # fmt: skip
+    if np.ptp(probability[known]) <= ZERO * probability[known].max():
         return None
     weight = np.where(known, 1 / np.where(known, probability, 1.0), 0.0)
     return np.asarray(weight / weight[known].mean())

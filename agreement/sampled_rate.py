@@ -43,7 +43,7 @@ def sampled_rate(
     everywhere : the mean of what is believed over all outputs that could be drawn, the sample included.
     clusters : (n,) whole numbers of sampling units that labels share, for draws that are not independent.
     outputs : how many outputs could be drawn (the effective number), where the rate is that of the population they
-        come from: theta (1 - theta) / outputs is added to the variance.
+        come from: theta (1 - theta) / outputs is added to the variance, and they bound the degrees of freedom.
 
     Returns
     -------
@@ -85,6 +85,6 @@ def sampled_rate(
     variance = squares / n**2 * units / (units - 1)
     if outputs is not None:
         variance += theta * (1 - theta) / outputs
-    free = max(min(float(w.sum() ** 2 / (w @ w)), units) - 1, 1.0)
+    free = max(min(float(w.sum() ** 2 / (w @ w)), units, outputs or np.inf) - 1, 1.0)
     reach = float(special.stdtrit(free, (1 + confidence) / 2)) * variance**0.5
     return Estimate(value=theta, ci_low=max(0.0, theta - reach), ci_high=min(1.0, theta + reach), n=n)

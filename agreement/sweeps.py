@@ -256,7 +256,10 @@ def _clustered(
     whole = each.sum(axis=0)
     kappa = cohen_kappa(whole)
     moved = (each * kappa_influence(whole)).sum(axis=(2, 3))  # (U, T)
-    there = int((of_kind[:, :2].sum(axis=(1, 2)) > 0).sum())
+    size_of = of_kind[:, :2].sum(axis=(1, 2))
+    there = float((size_of > 0).sum())
+    if weight is not None and there:  # Kish 1965
+        there = float(size_of.sum() ** 2 / (size_of @ size_of))
     variance = ratio((moved**2).sum(axis=0), whole.sum(axis=(1, 2)) ** 2) * there / max(there - 1, 1)
     if there < 2:
         variance = np.full_like(kappa, np.nan)

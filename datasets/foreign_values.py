@@ -31,7 +31,8 @@ NOT_RUN: Final = Reading("not_run")
 class Scale:
     """What values mean (see formats.toml): labels, statuses and scores by the value in lower case.
 
-    `within` is a pattern whose only group is the value in a longer text; `empty` the status of a value that is none.
+    `within` is a pattern whose only group is the value in a longer text; `empty` the status of a value that is none;
+    `range` the least and the highest score, others are out of it.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Scale:
     refused: str | None = None
     within: str | None = None
     empty: str = NOT_RUN.status
+    range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in (*self.status.values(), self.empty) if name not in STATUSES]
@@ -60,8 +62,14 @@ class Scale:
         if self.labels:
             return self._label(text, key)
         if self.score:
-            return scored(text)
+            return self._scored(text)
         return Reading("ok", text)
+
+    def _scored(self, text: str) -> Reading:
+        found = scored(text)
+        if self.range is None or found.score is None or self.range[0] <= found.score <= self.range[1]:
+            return found
+        return Reading("out_of_range", raw=text[:_RAW])
 
     def _label(self, text: str, key: str) -> Reading:
         if key not in self.labels:

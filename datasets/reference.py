@@ -12,12 +12,11 @@ from interjudge.datasets.foreign import Tell, part_of, read_found
 from interjudge.datasets.ids import ID_EXPECTED, ITEM_IDENTITY
 from interjudge.datasets.outputs import first_twice, with_item_id
 from interjudge.datasets.read import read_table
-from interjudge.datasets.schema import KIND_ALIASES, OUTPUT_REQUIRED
+from interjudge.datasets.schema import DRAWN_WITH, KIND_ALIASES, OUTPUT_REQUIRED
 from interjudge.datasets.source import open_source
 from interjudge.errors import InputError
 
 CRITERION: Final = "criterion"
-DRAWN_WITH: Final = "inclusion_probability"  # with which an item came to be labelled: `interjudge plan` and `review`
 
 
 def read_reference(
@@ -69,7 +68,7 @@ def read_reference(
         if criterion or not set(OUTPUT_REQUIRED) <= set(names):
             expected = "item_id; it is not made where there is a criterion" if criterion else ID_EXPECTED
             raise missing_column(str(path), "item_id", names, expected)
-        return [*(c for c in ITEM_IDENTITY if c in names and c != gold), gold]
+        return [*(c for c in ITEM_IDENTITY if c in names and c != gold), gold, *drawn]
 
     kinds = OUTPUT_KINDS | {CRITERION: "tag", "gold": "label", "label": "label", DRAWN_WITH: "number"}
     kinds |= {column: "label"} if column else {}
@@ -114,17 +113,22 @@ def _agreed(table: Table) -> pl.DataFrame:
         )
         raise table.error("is no reference label", at=at, column="judge_kind", found=found, expected=expected)
     drawn = _drawn(table, "label")
-    labels = (
-        table.frame.drop_nulls("label")
-        .group_by("item_id", maintain_order=True)
-        .agg(pl.col("label").unique(), *(pl.col(name).first() for name in drawn))
-    )
+    given = table.frame.drop_nulls("label").group_by("item_id", maintain_order=True)
+    labels = given.agg(pl.col("label").unique(), *(pl.col(name).unique() for name in drawn))
+    for name in drawn:
+        several = labels.filter(pl.col(name).list.len() > 1)
+        if several.height:
+            item = several["item_id"][0]
+            problem = f"item {item!r} has several probabilities of having been drawn"
+            found = ", ".join(map(str, several[name][0]))
+            raise table.error(problem, column=name, found=found, expected="one of an item")
     if labels.is_empty():
         raise table.error("no item has a reference label", column="label", found="null in every row")
     agreed = labels.filter(pl.col("label").list.len() == 1)
     if agreed.is_empty():
         raise table.error("the judges agree on no item", column="label", expected="items with one label")
-    return agreed.select("item_id", pl.col("label").list.first().alias("gold"), *drawn)
+    one = [pl.col(name).list.first() for name in drawn]
+    return agreed.select("item_id", pl.col("label").list.first().alias("gold"), *one)
 
 
 def _one_a_criterion(table: Table) -> pl.DataFrame:
@@ -144,13 +148,15 @@ def _one_a_criterion(table: Table) -> pl.DataFrame:
 
 
 def gold_of_column(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """`item_id` and `gold` from a column of a verdict table or of outputs.
+    """`item_id` and `gold` from a column of a verdict table or of outputs, and `inclusion_probability`, if it is there.
 
     Raises
     ------
     InputError : when an item has two labels in it, or no item has one.
     """
-    found = frame.select("item_id", gold=pl.col(column).cast(pl.String)).drop_nulls().unique(maintain_order=True)
+    drawn = [DRAWN_WITH] if DRAWN_WITH in frame.columns and column != DRAWN_WITH else []
+    found = frame.select("item_id", pl.col(column).cast(pl.String).alias("gold"), *drawn)
+    found = found.drop_nulls(["item_id", "gold"]).unique(["item_id", "gold"], keep="first", maintain_order=True)
     twice = found.filter(pl.col("item_id").is_duplicated())
     if twice.height:
         raise InputError(

@@ -53,5 +53,8 @@ VERDICT_COLUMNS: Final[dict[str, pl.DataType | pl.Enum]] = {
 VERDICT_REQUIRED: Final = ("item_id", "judge")
 VERDICT_CORE: Final = tuple(VERDICT_COLUMNS)[:8]
 
+# With which probability an item came to be labelled: `interjudge plan` and `review` write it, a reference may have it.
+DRAWN_WITH: Final = "inclusion_probability"
+
 # What a source does not say: judges without a declared construct are compared as they stand.
 NO_CONSTRUCT: Final = "unstated"

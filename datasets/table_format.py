@@ -139,15 +139,17 @@ def _named(said: Mapping[str, Any], theirs: pl.DataFrame) -> pl.Series:
     """`judge`: the judge of each row, where columns name it, each a part of the name.
 
     A part that a row leaves empty, as where a judge failed, is the one that the rows with the same first part have most
-    often: a judge's failure is its own verdict, and not that of another judge who would have no other.
+    often (of one column, that all rows have): a judge's failure is its own verdict, and not that of another judge who
+    would have no other.
     """
     sources = [name for name in said["judge_from"] if name in theirs.columns]
     if not sources:
         return pl.Series("judge", ["judge"] * theirs.height, dtype=pl.String)
     first, *others = sources
     parts = theirs.select(pl.col(sources).replace("", None))
-    for name in others:
-        usual = pl.col(name).drop_nulls().mode(maintain_order=True).first().over(first)
+    for name in others or (first,):
+        usual = pl.col(name).drop_nulls().mode(maintain_order=True).first()
+        usual = usual.over(first) if others else usual
         parts = parts.with_columns(pl.col(name).fill_null(usual))
     named = pl.concat_str(sources, separator="/", ignore_nulls=True)
     return parts.select(named.replace("", "judge").alias("judge")).to_series()

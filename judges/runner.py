@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from interjudge.errors import InterjudgeError
 from interjudge.judges.asking import Asker, Positions
 from interjudge.judges.base import Judge
 from interjudge.judges.distinct import (
@@ -29,6 +30,7 @@ from interjudge.judges.distinct import (
     distinct_outputs,
     judge_table,
 )
+from interjudge.judges.messages import short_message
 from interjudge.judges.pace import Limits
 from interjudge.judges.prices import Prices, read_prices
 from interjudge.judges.remote import Tell, Watch, ask_remote
@@ -91,7 +93,7 @@ def score(
     InputError : no judge, or something that is none; two judges of one name; outputs that are no table; a column
         that a judge reads is missing; item ids null or repeated; a store that cannot be used; a limit or a price that
         is none. What a judge raises is not raised here; KeyboardInterrupt is, after what is finished has been stored.
-    InterjudgeError : a judge's model cannot be loaded (`Judge.ready`).
+    InterjudgeError : a judge cannot begin (`Judge.ready`): its model cannot be loaded. No judge has been asked then.
     """
     asked = distinct_judges(as_judges(judges))
     outputs = as_outputs(outputs)
@@ -107,6 +109,7 @@ def score(
     seen: dict[tuple[str, ...], Distinct] = {}
     tables: dict[str, pl.DataFrame] = {}
     jobs: list[Job] = []
+    runs: list[_JudgeRun] = []
     with opened as kept:
         for judge in asked:
             reads = tuple(judge.reads)
@@ -114,9 +117,13 @@ def score(
                 seen[reads] = distinct_outputs(outputs, reads, kept)
             distinct = seen[reads]
             if judge.remote is None:
-                tables[judge.name] = _JudgeRun(judge, distinct, kept, redo, progress).table(repeats)
+                runs.append(_JudgeRun(judge, distinct, kept, redo, progress))
             else:
                 jobs.append(Job(judge, kept.use(judge) if kept is not None else 0, distinct.ids, distinct.frame))
+        for run in runs:
+            run.make_ready(repeats)
+        for run in runs:
+            tables[run.judge.name] = run.table(repeats)
         answers = ask_remote(
             jobs, kept, repeats=repeats, redo=redo, limits=bounds, prices=costs, progress=progress, watch=watch,
             tell=tell,
@@ -141,6 +148,30 @@ class _JudgeRun:
         self.asker = Asker(judge, outputs.frame)
         self.judge_id = store.use(judge) if store is not None else 0
 
+    def make_ready(self, repeats: int) -> None:
+        """Where there is something to ask: what must be there is loaded, before any judge is asked.
+
+        Raises
+        ------
+        InterjudgeError : it cannot be.
+        """
+        ready = self.judge.ready
+        if ready is None or not any(self._left(repeat).size for repeat in range(repeats)):
+            return
+        try:
+            ready()
+        except InterjudgeError:
+            raise
+        except Exception as error:  # another package's judge
+            raise InterjudgeError(f"judge {self.judge.name!r} cannot begin: {short_message(error)}") from error
+
+    def _left(self, repeat: int) -> Positions:
+        """What is not stored."""
+        every: Positions = np.arange(self.ids.len())
+        if self.store is None or self.redo:
+            return every
+        return self._without(every, self.store.stored(self.judge_id, repeat, self.ids))
+
     def table(self, repeats: int) -> pl.DataFrame:
         """The judge's part of the verdict table, items in order."""
         judge, self.done, self.total = self.judge, 0, repeats * self.ids.len()
@@ -161,8 +192,6 @@ class _JudgeRun:
 
     def _asked(self, repeat: int, queue: deque[Positions]) -> Iterator[pl.DataFrame]:
         """Verdicts on all batches of the queue, each piece stored before the next is asked."""
-        if queue and self.judge.ready is not None:
-            self.judge.ready()
         while queue:
             batch = self._next(queue)
             theirs = self._done_by_others(repeat, batch)

@@ -32,7 +32,7 @@ from interjudge.agreement.rows import PanelJudge
 from interjudge.agreement.sampled_rate import sampled_rate
 from interjudge.agreement.sampling import Sampling
 from interjudge.agreement.sweeps import sweeps
-from interjudge.datasets.reference import read_reference
+from interjudge.datasets.reference import gold_of_column, read_reference
 from interjudge.datasets.schema import STATUS
 from interjudge.errors import InputError
 
@@ -212,12 +212,102 @@ def test_trust_ranks_and_correlates_errors_as_of_labels_that_stand_as_often(seed
         assert a.reference is not None
         assert b.reference is not None
         assert near(a.reference.youden_j, b.reference.youden_j)
-        # two figures of one thing in one report
-        ranked = next(r for r in one.ranking.judges if r.judge == a.judge)
-        if one.ranking.items == "own":
-            assert near(ranked.value, a.reference.youden_j)
     pairs = zip(one.error_correlation.reference, two.error_correlation.reference, strict=True)
     assert all(near(a.phi, b.phi) for a, b in pairs)
+
+
+def test_the_scale_of_the_weights_is_nothing_to_any_figure() -> None:
+    """Also where a judge judged only outputs of small weight: it is still 60 labels, and is ranked."""
+    codes, truth = made(4, n=400)
+    probability = np.where(np.arange(400) % 2 == 0, 1.0, 0.1)
+    gold = np.where(np.random.default_rng(4).random(400) < probability * 0.6, truth, -1)
+    codes[probability < 1, 2] = -1
+    panel = panel_of(codes, gold, 1 / probability)
+    latent = estimate_truth(panel.codes, 2)
+    assert panel.gold_weight is not None
+    found = []
+    for scale in (1.0, 3.0, 1e-3):
+        scaled = replace(panel, gold_weight=panel.gold_weight * scale)
+        rates = corrected_rates(scaled, latent.consensus, latent.posterior, sampling=QUICK)
+        conclusions = conclude(scaled, sampling=QUICK, truth_posterior=latent.posterior, verdicts=verdicts_of(scaled))
+        assert rates is not None
+        assert conclusions is not None
+        found.append([trust(scaled, latent, sampling=QUICK), rates, conclusions.errors])
+    told = [str(numbers(one)) for one in found]
+    assert told[0] == told[1] == told[2]
+    ranking = found[0][0].ranking
+    assert ranking is not None
+    assert {r.judge for r in ranking.judges} == {"j0", "j1", "j2"}
+
+
+def numbers(found: Any) -> Any:
+    """The records with every number to nine places."""
+    if isinstance(found, list | tuple):
+        return [numbers(one) for one in found]
+    if hasattr(found, "model_dump"):
+        return numbers(found.model_dump())
+    if isinstance(found, dict):
+        return {name: numbers(value) for name, value in found.items()}
+    return round(found, 9) + 0.0 if isinstance(found, float) else found
+
+
+def test_weights_of_one_give_the_values_without_any() -> None:
+    """Not the intervals: those of shares have Student's t, and the bootstrap draws labels one by one."""
+    codes, truth = made(12)
+    gold = np.where(np.arange(truth.size) % 3 > 0, truth, -1)
+    plain = panel_of(codes, gold)
+    ones = replace(plain, gold_weight=(gold >= 0).astype(np.float64))
+    for j in range(3):
+        one, two = (
+            against_reference(codes[:, j], gold, 2, positive=1, weight=w, replicates=0)
+            for w in (None, ones.gold_weight)
+        )
+        assert values(one) == pytest.approx(values(two))
+    latent = estimate_truth(plain.codes, 2)
+    told = [trust(p, latent, sampling=QUICK) for p in (plain, ones)]
+    rankings = [t.ranking for t in told if t.ranking is not None]
+    ranked = [{r.judge: r.value.value for r in one.judges} for one in rankings]
+    assert ranked[0] == pytest.approx(ranked[1])
+
+
+def test_a_reference_by_a_judge_s_name_or_a_column_brings_its_probabilities_too() -> None:
+    rows = [
+        {"item_id": f"i{i}", "judge": judge, "judge_kind": kind, "construct": "c", "status": "ok", "label": "ab"[i % 2]}
+        for i in range(6)
+        for judge, kind in (("x", "rubric"), ("y", "rubric"), ("ana", "human"))
+        if judge != "ana" or i < 2
+    ]
+    table = pl.DataFrame(rows, schema_overrides={"status": STATUS}).with_columns(
+        inclusion_probability=pl.when(pl.col("judge") == "ana").then(
+            pl.when(pl.col("item_id") == "i0").then(0.2).otherwise(0.8)
+        )
+    )
+    assert build_panel(table, reference="ana").gold_weight == pytest.approx([1.6, 0.4, 0, 0, 0, 0])
+    column = pl.DataFrame({"item_id": ["i0", "i1"], "human": ["a", "b"], "inclusion_probability": [0.2, 0.8]})
+    found = gold_of_column(column, "human")
+    assert found.columns == ["item_id", "gold", "inclusion_probability"]
+    assert build_panel(table, reference=found).gold_weight == pytest.approx([1.6, 0.4, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("bad", [None, float("nan"), 0.0, 2.0, -0.5])
+def test_a_table_with_a_probability_that_is_none_is_refused(bad: float | None) -> None:
+    table = pl.DataFrame({"item_id": ["a", "b"], "gold": ["x", "y"], "inclusion_probability": [0.5, bad]})
+    with pytest.raises(InputError, match=r"reference label of item 'b' has no probability"):
+        gold_weights(table, pl.Series("item_id", ["a", "b"]), np.array([0, 1]))
+
+
+def test_reviewers_with_two_probabilities_for_one_item_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    row = '{{"item_id":"a","judge":"{}","judge_kind":"human","status":"ok","label":"x","inclusion_probability":{}}}\n'
+    path.write_text(row.format("ana", 0.5) + row.format("bo", 0.1))
+    with pytest.raises(InputError, match=r"item 'a' has several probabilities"):
+        read_reference(path)
+
+
+def test_a_reference_by_prompt_and_response_brings_its_probabilities(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("prompt,response,gold,inclusion_probability\np,r,x,0.5\np,s,y,0.25\n")
+    assert read_reference(path)["inclusion_probability"].to_list() == [0.5, 0.25]
 
 
 def test_thresholds_are_swept_against_weighted_labels() -> None:
@@ -279,6 +369,11 @@ def test_the_corrected_rate_is_the_difference_estimator_with_the_consensus_s_pro
     assert whole.reference_only.value == pytest.approx(float((weight * (gold[known] == 1)).sum() / weight.sum()))
     model = next(r for r in found.rates if r.model == "m1" and r.judge == "j0")
     assert model.recommended == "sampled"
+    few = replace(panel, gold=np.where(np.cumsum(known) <= 7, panel.gold, -1).astype(np.int16))
+    some = corrected_rates(few, latent.consensus, latent.posterior, sampling=Sampling())
+    assert some is not None
+    assert some.rates[0].recommended == "reference_only", "seven labels have no interval of the other kind"
+    assert some.rates[0].quoted.ci_low is not None
     assert model.sampled is not None
     assert model.sampled.n == int((known & (np.arange(truth.size) % 2 == 1)).sum())
 

@@ -183,7 +183,8 @@ def test_harmbench_validation_sets_hold_people_classifiers_and_language_models(t
         "gpt": "1. It says a duck. Answer: Yes. is what the text asks for.\n\nAnswer: No.",
         "PAIR_gpt-4-0613": "It might be [[10]]",
     }  # fmt: skip
-    made = found(write(tmp_path, "val.json", {"x": [text], "y": [seen]}))
+    high = {**text, "generation": "Well.", "PAIR_gpt-4-0613": "Rating: [[99]]"}
+    made = found(write(tmp_path, "val.json", {"x": [text, high], "y": [seen]}))
     assert made.verdicts is not None
     kinds = dict(made.verdicts.select("judge", "judge_kind").unique().iter_rows())
     assert kinds == {
@@ -192,15 +193,17 @@ def test_harmbench_validation_sets_hold_people_classifiers_and_language_models(t
         "gptfuzz": "classifier", "gpt-4-0613": "rubric", "gpt-3.5-turbo-0613": "rubric", "mixtral": "rubric",
         "chatglm": "rubric", "pair-gpt-4-0613": "rubric", "gpt": "rubric",
     }  # fmt: skip
-    assert said(made.verdicts, "human-0") == [("ok", "unsafe", None), ("ok", "safe", None)]
-    assert said(made.verdicts, "harmbench-llama-2-13b") == [("ok", "unsafe", None), ("error", None, None)]
-    assert said(made.verdicts, "gpt-3.5-turbo-0613") == [("ok", "safe", None)]
-    assert said(made.verdicts, "pair-gpt-4-0613") == [("ok", None, 10.0), ("parse_error", None, None)]
+    assert said(made.verdicts, "human-0") == [("ok", "unsafe", None)] * 2 + [("ok", "safe", None)]
+    assert said(made.verdicts, "harmbench-llama-2-13b") == [("ok", "unsafe", None)] * 2 + [("error", None, None)]
+    assert said(made.verdicts, "gpt-3.5-turbo-0613") == [("ok", "safe", None)] * 2
+    assert said(made.verdicts, "pair-gpt-4-0613") == [
+        ("ok", None, 10.0), ("out_of_range", None, None), ("parse_error", None, None),
+    ]  # fmt: skip
     assert said(made.verdicts, "gpt") == [("ok", "safe", None)], "the last word, not one that the reasoning quotes"
     assert made.verdicts.filter(judge="gpt")["rationale"][0].startswith("1. It says a duck.")
     assert made.outputs is not None
     assert made.outputs.select("model", "attack", "prompt").rows() == [
-        ("orca", "PAP", "Do it."), ("eye", None, "a.png\nWhat is it?"),
+        ("orca", "PAP", "Do it."), ("orca", "PAP", "Do it."), ("eye", None, "a.png\nWhat is it?"),
     ]  # fmt: skip
 
 
@@ -356,6 +359,8 @@ def test_strongreject_judges_who_stand_in_for_each_other_and_one_who_never_answe
     ]  # fmt: skip
     assert said(made.verdicts, "strongreject_rubric/m2") == [("ok", None, 1.0)]
     assert said(made.verdicts, "pair") == [("parse_error", None, None)]
+    path.write_text("forbidden_prompt,response,score,judge_model\na,A.,0.5,m1\nb,B.,,\n")
+    assert said(found(path).verdicts, "m1") == [("ok", None, 0.5), ("parse_error", None, None)]
 
 
 def test_pyrit_people_and_scorer_meet_on_the_same_items_in_spite_of_the_version_line(tmp_path: Path) -> None:

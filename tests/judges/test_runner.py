@@ -117,25 +117,32 @@ def test_a_judge_that_raises_gives_error_for_exactly_the_outputs_at_fault_and_th
 
 
 def test_a_judge_is_made_ready_once_and_only_where_there_is_something_to_ask(tmp_path: Path) -> None:
-    asked, calls = Asked(), []
-    judge = replace(asked.judge(batch_size=2), ready=lambda: calls.append(len(asked.batches)))
-    score(outputs(["a", "bb", "ccc"]), [judge], store=tmp_path / "s.db")
-    assert calls == [0], "before the first batch"
-    score(outputs(["a", "bb", "ccc"]), [judge], store=tmp_path / "s.db")
+    first, asked = Asked(), Asked()
+    calls: list[int] = []
+    second = replace(asked.judge(2, "other", 2), ready=lambda: calls.append(len(first.batches + asked.batches)))
+    judges = [first.judge(), second]
+    score(outputs(["a", "bb", "ccc"]), judges, store=tmp_path / "s.db", repeats=3)
+    assert calls == [0], "before any judge is asked"
+    score(outputs(["a", "bb", "ccc"]), judges, store=tmp_path / "s.db", repeats=3)
     assert calls == [0], "all of it was stored"
+    score(outputs(["a", "bb", "ccc"]), judges, store=tmp_path / "s.db", repeats=4)
+    assert len(calls) == 2
 
 
-def test_a_judge_whose_model_cannot_be_loaded_ends_the_run_and_leaves_no_verdict(tmp_path: Path) -> None:
-    """What the judge before it said is stored; nothing becomes an `error` that would have to be asked again."""
+@pytest.mark.parametrize("error", [InterjudgeError("the model cannot be loaded"), OSError("cannot be loaded\x1b[0m")])
+def test_a_judge_that_cannot_begin_ends_the_run_before_any_is_asked(tmp_path: Path, error: Exception) -> None:
+    """Nothing becomes an `error` that would have to be asked again, and no judge works for nothing."""
 
     def fail() -> None:
-        raise InterjudgeError("the model cannot be loaded")
+        raise error
 
     other = Asked()
     broken = replace(Asked().judge(name="broken", version=2), ready=fail)
-    with pytest.raises(InterjudgeError, match="cannot be loaded"):
+    with pytest.raises(InterjudgeError, match="cannot be loaded") as told:
         score(outputs(["a", "bb"]), [other.judge(), broken], store=tmp_path / "s.db")
-    assert read_store(tmp_path / "s.db")["judge"].to_list() == ["parity", "parity"]
+    assert "\x1b" not in str(told.value)
+    assert other.batches == []
+    assert read_store(tmp_path / "s.db").is_empty()
 
 
 def test_outputs_at_fault_are_found_in_a_large_batch_too() -> None:
