@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
@@ -261,29 +262,29 @@ def _errors(
     """Every judge's errors on every model, against the reference or else against the estimated truth."""
     gold = panel.gold
     if gold is not None and (gold >= 0).any():
-        truth, known, exact = (gold == positive).astype(np.float64), gold >= 0, True
+        truth = _Truth((gold == positive).astype(np.float64), gold >= 0, panel.gold_weight, True)
     elif posterior is not None:
-        truth, known, exact = _own_shares(posterior[:, positive], group, len(models)), group >= 0, False
+        truth = _Truth(_own_shares(posterior[:, positive], group, len(models)), group >= 0, None, False)
     else:
         return None
     judges = [
-        _judge_errors(
-            name,
-            panel.codes[:, j],
-            positive,
-            truth,
-            known,
-            models,
-            cells,
-            sampling,
-            exact=exact,
-            weight=panel.gold_weight if exact else None,
-        )
+        _judge_errors(name, panel.codes[:, j], positive, truth, models, cells, sampling)
         for j, name in enumerate(panel.names)
     ]
     adjusted = holm([judge.p_equal.value for judge in judges])
     told = tuple(judge.model_copy(update={"p_holm": p}) for judge, p in zip(judges, adjusted, strict=True))
-    return ErrorsByModel(against="reference" if exact else "estimated truth", judges=told)
+    return ErrorsByModel(against="reference" if truth.exact else "estimated truth", judges=told)
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """(N,) each: the probability that the positive label is true, whether that is known, design weights or None;
+    `exact`: it is a reference, 0 or 1."""
+
+    positive: Floats
+    known: Bools
+    weight: Floats | None
+    exact: bool
 
 
 def _own_shares(p: Floats, group: Ints, n_models: int) -> Floats:
@@ -315,37 +316,35 @@ def _judge_errors(
     name: str,
     code: NDArray[np.integer[Any]],
     positive: int,
-    truth: Floats,
-    known: Bools,
+    truth: _Truth,
     models: Sequence[str],
     cells: Cells,
     sampling: Sampling,
-    *,
-    exact: bool,
-    weight: Floats | None = None,
 ) -> JudgeErrors:
-    """Of one judge; weight : (N,) design weights of the known items."""
-    use, said = (code >= 0) & known, (code == positive) & known
-    counts = [np.rint(cells.by_group(cells.sums(part))) for part in (use, use * truth, use * (1 - truth))]
+    use, said = (code >= 0) & truth.known, (code == positive) & truth.known
+    yes, weight = truth.positive, truth.weight
+    n, n_positive, n_other = (np.rint(cells.by_group(cells.sums(part))) for part in (use, use * yes, use * (1 - yes)))
     of, among = (part if weight is None else part * weight for part in (said, use))
-    options = {"weighted": weight is not None}
-    hit = cells.ratio(of * truth, among * truth, **options)  # sensitivity
-    alarm = cells.ratio(of * (1 - truth), among * (1 - truth), **options)  # 1 - specificity
-    rate, true = cells.ratio(of, among, **options), cells.ratio(among * truth, among, **options)
+
+    def ratio_of(top: NDArray[Any], bottom: NDArray[Any]) -> Ratio:
+        return cells.ratio(top, bottom, weighted=weight is not None)
+
+    hit = ratio_of(of * yes, among * yes)  # sensitivity
+    alarm = ratio_of(of * (1 - yes), among * (1 - yes))  # 1 - specificity
+    rate, true = ratio_of(of, among), ratio_of(among * yes, among)
     confidence, m = sampling.confidence, len(models)
     low, high = hit.bounds(confidence)
     alarm_low, alarm_high = alarm.bounds(confidence)
     j, bias = _Contrast.of(hit, alarm, cells), _Contrast.of(rate, true, cells)
     no_positive, no_other = ["no output of the positive label"] * m, ["no output of another label"] * m
     either = [no_positive[i] if hit.total[i] <= 0 else no_other[i] for i in range(m)]
-    n, n_positive, n_other = counts
     columns = (
         estimates(hit.value, low, high, n_positive, no_positive),
         estimates(1 - alarm.value, 1 - alarm_high, 1 - alarm_low, n_other, no_other),
         estimates(j.value, *j.bounds(confidence), n, either),
         estimates(bias.value, *bias.bounds(confidence), n, ["no verdict on an output with a known label"] * m),
     )
-    p, method = _equal(hit, alarm, sampling.seed, exact=exact and not cells.clustered and weight is None)
+    p, method = _equal(hit, alarm, sampling.seed, exact=truth.exact and not cells.clustered and weight is None)
     why = "fewer than two models to compare, or no errors that vary"
     return JudgeErrors(
         judge=name,

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interjudge.agreement import ppi
-from interjudge.agreement.corrected_rates import MAX_MODELS, corrected_rates
+from interjudge.agreement.corrected_rates import corrected_rates
 from interjudge.agreement.intervals import proportion
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Question, parse_map
+from interjudge.agreement.rate_frame import MAX_MODELS
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.results_rates import CONSENSUS, Rate, Rates
 from interjudge.agreement.rows import CELL_STATUSES, NOT_ASKED, PanelJudge
