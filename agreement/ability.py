@@ -295,7 +295,7 @@ class _Work:
         measure = self.measure
         chosen = [self._basis(j, guess, against) for j in range(n)]
         if measure == "youden_j" and not any(
-            np.isfinite(performance(side.incoherent.total, measure, self.positive)[j])
+            np.isfinite(self._shown(side.incoherent, measure)[j])
             for side, basis in ((side, basis) for side, basis in zip(sides, ("estimate", "reference"), strict=False))
             for j in range(n)
             if side.incoherent is not None and chosen[j] == basis
@@ -311,24 +311,37 @@ class _Work:
         labelled, there = (round(float(side.incoherent.n[j])) for side in (against, guess) if side.incoherent)
         return "reference" if labelled >= min(FEW, there) and labelled > 0 else "estimate"
 
+    def _shown(self, counts: Replicated, measure: Measure) -> Floats:
+        """The measure of one part of the outputs.
+
+        NaN where less than one of them is expected to have one of the labels: an estimated truth leaves a trace of
+        every label everywhere.
+        """
+        value = performance(counts.total, measure, self.positive)
+        if measure == "accuracy" or self.positive is None or counts.exact:
+            return value
+        true = counts.total.true[..., self.positive]
+        return np.where((true < 1) | (counts.total.n - true < 1), np.nan, value)
+
     def _parts(self, side: _Side, basis: Basis, measure: Measure) -> list[IncoherentPart]:
         inside, outside = side.incoherent, side.coherent
         if inside is None or outside is None:
             return []
-
-        def shown(m: Margins) -> Floats:
-            return performance(m, measure, self.positive)
 
         def leaning(m: Margins) -> Floats:
             return np.asarray(bias(m)[..., self.positive or 0])
 
         figures: dict[str, list[Estimate]] = {}
         what: tuple[tuple[str, Measure | Literal["bias"], Callable[[Margins], Floats]], ...]
-        what = (("performance", measure, shown), ("bias", "bias", leaning))
+        what = (
+            ("performance", measure, lambda m: performance(m, measure, self.positive)), ("bias", "bias", leaning)
+        )  # fmt: skip
         for name, asked, formula in what:
             if name == "bias" and self.positive is None:
                 continue
             values = [formula(counts.total) for counts in (inside, outside)]
+            if name == "performance":
+                values = [self._shown(counts, measure) for counts in (inside, outside)]
             draws = [formula(counts.replicates) for counts in (inside, outside)]
             n = [counts.n for counts in (inside, outside)]
             here, fixed = self._part(values[0], draws[0], inside, asked)

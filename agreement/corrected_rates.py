@@ -18,6 +18,7 @@ from interjudge.agreement.drawn_rates import as_number
 from interjudge.agreement.intervals import estimates, mean_wilson, wilson_estimates
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.rate_frame import DIFFERENT, Frame
+from interjudge.agreement.reference import PICKED
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.results_rates import CONSENSUS, CorrectedRate, Quoted, Rate, Rates
 from interjudge.agreement.rogan_gladen import (
@@ -112,7 +113,7 @@ def _judge(
         sampled = None
         if some and drawn is not None and believed is not None:
             reference[r], sampled = drawn.reference_only(r), drawn.sampled(r, believed)
-        note = methods.odd[r] if drawn is None else ""
+        note = "" if drawn is not None else PICKED if frame.picked and some else methods.odd[r]
         recommended, why = _recommend(row, note, drawn=drawn is not None)
         rates.append(
             Rate(

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from interjudge.agreement.intervals import proportion
 from interjudge.errors import InputError
@@ -87,6 +86,7 @@ def reliability(
     unit: NDArray[np.int64] | None = None,
     bins: int = 10,
     *,
+    weight: Floats | None = None,
     confidence: float = 0.95,
 ) -> tuple[Bin, ...]:
     """Predicted against observed share of wrong verdicts in `bins` equal ranges of p_wrong; empty ones left out.
@@ -95,30 +95,35 @@ def reliability(
     ----------
     p_wrong, wrong : (n,) of the verdicts whose truth is known.
     unit : (n,) number of the sampling unit of each; None: every verdict is one.
+    weight : (n,) design weights; None: all the same.
     """
     place = np.minimum((p_wrong * bins).astype(np.int64), bins - 1)
     n = np.bincount(place, minlength=bins)
-    predicted = np.bincount(place, weights=p_wrong, minlength=bins)
     found = []
     for b in np.flatnonzero(n).tolist():
         here = place == b
-        observed = proportion(wrong[here], clusters=None if unit is None else unit[here], confidence=confidence)
-        share = float(wrong[here].mean())
-        mean = float(predicted[b] / n[b])
+        units, w = (None if part is None else part[here] for part in (unit, weight))
+        observed = proportion(wrong[here], clusters=units, weight=w, confidence=confidence)
+        share, mean = (float(np.average(values[here], weights=w)) for values in (wrong, p_wrong))
         found.append(Bin(b / bins, (b + 1) / bins, int(n[b]), mean, share, observed.ci_low, observed.ci_high))
     return tuple(found)
 
 
-def auroc(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float | None:
+def auroc(p_wrong: Floats, wrong: NDArray[np.bool_], weight: Floats | None = None) -> float | None:
     """How often a wrong verdict has the higher p_wrong than a right one, ties half (Hanley and McNeil 1982: the
-    area under the curve is the statistic of Mann and Whitney). None where all are right, or all wrong."""
-    n_wrong, n_right = int(wrong.sum()), int((~wrong).sum())
-    if not n_wrong or not n_right:
+    area under the curve is the statistic of Mann and Whitney). None where all are right, or all wrong.
+
+    weight : (n,) design weights, of which only the proportions count.
+    """
+    if wrong.all() or not wrong.any():
         return None
-    ranks = stats.rankdata(p_wrong)[wrong].sum()
-    return float((ranks - n_wrong * (n_wrong + 1) / 2) / (n_wrong * n_right))
+    w = np.ones(wrong.size) if weight is None else weight
+    _, place = np.unique(p_wrong, return_inverse=True)
+    of_wrong, of_right = np.bincount(place, w * wrong), np.bincount(place, w * ~wrong)
+    below = np.cumsum(of_right) - of_right / 2
+    return float(of_wrong @ below / (of_wrong.sum() * of_right.sum()))
 
 
-def brier(p_wrong: Floats, wrong: NDArray[np.bool_]) -> float:
+def brier(p_wrong: Floats, wrong: NDArray[np.bool_], weight: Floats | None = None) -> float:
     """Mean squared difference of the probability and what came (Brier 1950, one class); 0 is perfect."""
-    return float(np.mean((p_wrong - wrong) ** 2))
+    return float(np.average((p_wrong - wrong) ** 2, weights=weight))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -122,7 +122,14 @@ def flag(
         model=VOTES if truth is None else truth.model,
         why=VOTES if truth is None else truth.why,
         calibration=(
-            calibration(p_wrong, panel.codes, reference, clusters=panel.clusters, confidence=confidence)
+            calibration(
+                p_wrong,
+                panel.codes,
+                reference,
+                clusters=panel.clusters,
+                weight=panel.gold_weight,
+                confidence=confidence,
+            )
             if panel.gold is None or truth is None
             else _held_out(panel, found, panel.gold, seed, confidence)
         ),
@@ -144,7 +151,19 @@ def _held_out(
         kept[half] = -1
         p = estimate_truth(panel.codes, len(panel.question.labels), gold=kept, seed=seed).p_wrong
         p_wrong[half] = evidence.moved(p)[half]
-    return calibration(p_wrong, panel.codes, gold, held_out=True, clusters=panel.clusters, confidence=confidence)
+    return calibration(
+        p_wrong,
+        panel.codes,
+        gold,
+        held_out=True,
+        clusters=panel.clusters,
+        weight=panel.gold_weight,
+        confidence=confidence,
+    )
+
+
+def _drawn(panel: Panel, confidence: float) -> dict[str, Any]:
+    return {"clusters": panel.clusters, "weight": panel.gold_weight, "confidence": confidence}
 
 
 def calibration(
@@ -154,11 +173,13 @@ def calibration(
     *,
     held_out: bool = False,
     clusters: NDArray[np.int64] | None = None,
+    weight: NDArray[np.float64] | None = None,
     confidence: float = 0.95,
 ) -> Calibration | None:
     """How `p_wrong` (N, J) held up against reference labels (N,) that it did not know; None without any.
 
-    clusters : (N,) where items share a sampling unit; the verdicts on one item always do.
+    clusters : (N,) where items share a sampling unit; the verdicts on one item always do. weight : (N,) design weights
+    of the labelled items.
     """
     if reference is None:
         return None
@@ -167,15 +188,17 @@ def calibration(
         return None
     wrong = (codes != reference[:, None])[checked]
     p = p_wrong[checked]
-    share = float(wrong.mean())
-    unit = (np.arange(len(codes)) if clusters is None else clusters)[np.nonzero(checked)[0]]
+    item = np.nonzero(checked)[0]
+    w = None if weight is None else weight[item]
+    share = float(np.average(wrong, weights=w))
+    unit = (np.arange(len(codes)) if clusters is None else clusters)[item]
     return Calibration(
         held_out=held_out,
         n=int(wrong.size),
-        brier=brier(p, wrong),
+        brier=brier(p, wrong, w),
         brier_of_base_rate=share * (1 - share),
-        auroc=auroc(p, wrong),
-        mean_p_wrong=float(p.mean()),
+        auroc=auroc(p, wrong, w),
+        mean_p_wrong=float(np.average(p, weights=w)),
         share_wrong=share,
         bins=tuple(
             CalibrationBin(
@@ -187,7 +210,7 @@ def calibration(
                 ci_low=b.ci_low,
                 ci_high=b.ci_high,
             )
-            for b in reliability(p, wrong, unit, confidence=confidence)
+            for b in reliability(p, wrong, unit, weight=w, confidence=confidence)
         ),
     )
 

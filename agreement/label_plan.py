@@ -113,12 +113,18 @@ class Believed:
 
     `posterior` (N, K); rows of reference labels are certain. `p_consensus_wrong` (N,), NaN without a consensus.
     `known` (N,): what the rates are counted on (the reference labels where there are enough of them, else all).
+    `weight` (N,): design weights of the reference labels, else ones.
     """
 
     posterior: Floats
     p_consensus_wrong: Floats
     known: NDArray[np.bool_]
     source: str
+    weight: Floats
+
+    def rates(self) -> Floats:
+        """(K,) share of each label, as far as is known."""
+        return np.average(self.posterior[self.known], axis=0, weights=self.weight[self.known])
 
     @classmethod
     def of(cls, panel: Panel, truth: LatentTruth | None) -> Believed:
@@ -137,9 +143,11 @@ class Believed:
             posterior[labelled] = np.eye(k)[gold[labelled]]
         counts = np.bincount(gold[labelled], minlength=k)
         enough = counts.sum() >= MIN_REFERENCE and (np.sort(counts)[-2:] >= _MIN_EACH).all()
+        ones = np.ones(panel.n_items)
         if enough and k > 1:
-            return cls(posterior, doubt, labelled, REFERENCE)
-        return cls(posterior, doubt, np.ones(panel.n_items, bool), source)
+            weight = ones if panel.gold_weight is None else panel.gold_weight
+            return cls(posterior, doubt, labelled, REFERENCE, weight)
+        return cls(posterior, doubt, ones.astype(bool), source, ones)
 
 
 def planned_label(panel: Panel, believed: Believed) -> int:
@@ -147,14 +155,13 @@ def planned_label(panel: Panel, believed: Believed) -> int:
     positive = panel.question.positive_code
     if positive is not None:
         return positive
-    rates = believed.posterior[believed.known].mean(axis=0)
-    return int(np.argmin(np.abs(rates - 0.5)))
+    return int(np.argmin(np.abs(believed.rates() - 0.5)))
 
 
 def rate_labels(panel: Panel, believed: Believed, label: int, width: float, sampling: Sampling) -> RateLabels:
     """Labels for the rate of one label, alone and with the help of each judge's verdicts or of the votes."""
     y = believed.posterior[:, label]
-    rate = float(y[believed.known].mean())
+    rate = float(believed.rates()[label])
     alone = wilson_size(rate, width, sampling.confidence)
     best = sorted(_gains(panel, believed, label, alone))[:_MAX_HELPERS]
     helped = [
@@ -164,7 +171,7 @@ def rate_labels(panel: Panel, believed: Believed, label: int, width: float, samp
     if len(panel.names) > 1:
         counts = Votes.of(panel.codes, len(panel.question.labels))
         share = ratio(counts.counts[:, label].astype(np.float64), counts.n.astype(np.float64))
-        rho = _correlation(y, share, believed.known)
+        rho = _correlation(y, share, believed)
         helped.append(_helped(panel, believed, y, None, share, rho, alone, sampling))
     return RateLabels(
         label=panel.question.labels[label],
@@ -181,7 +188,7 @@ def _gains(panel: Panel, believed: Believed, label: int, alone: int) -> Iterator
     for j in range(len(panel.names)):
         f = _indicator(panel.codes[:, j], label)
         there = ~np.isnan(f)
-        rho = _correlation(y, f, believed.known)
+        rho = _correlation(y, f, believed)
         if np.isfinite(rho) and (believed.known & there).sum() >= min(MIN_REFERENCE, believed.known.sum()):
             yield helped_size(alone, rho, int(there.sum())), -(rho**2), j, rho
 
@@ -190,18 +197,15 @@ def _indicator(codes: Codes, label: int) -> Floats:
     return np.where(codes >= 0, codes == label, np.nan)
 
 
-def _correlation(y: Floats, f: Floats, known: NDArray[np.bool_]) -> float:
+def _correlation(y: Floats, f: Floats, believed: Believed) -> float:
     """Of a verdict f (N,), NaN none, with the truth whose probability is y (N,); NaN where either is constant."""
-    both = known & ~np.isnan(f)
-    if not both.any():
-        return float("nan")
-    y, f = y[both], f[both]
-    return float(_rho(np.array([y.size, y.sum(), f.sum(), y @ f, f @ f])))
+    both = believed.known & ~np.isnan(f)
+    return float(_rho(_moments(y[both], f[both], believed.weight[both]).sum(axis=0))) if both.any() else float("nan")
 
 
-def _moments(y: Floats, f: Floats) -> Floats:
-    """(n, 5) 1, y, f, y f, f^2. The truth is 0 or 1, so its square is itself."""
-    return np.column_stack([np.ones(y.size), y, f, y * f, f**2])
+def _moments(y: Floats, f: Floats, weight: Floats) -> Floats:
+    """(n, 5) 1, y, f, y f, f^2, weighted. The truth is 0 or 1, so its square is itself."""
+    return weight[:, None] * np.column_stack([np.ones(y.size), y, f, y * f, f**2])
 
 
 def _rho(sums: Floats) -> Floats:
@@ -226,7 +230,7 @@ def _helped(
     n_all, both = int(there.sum()), believed.known & there
     found = Estimate(n=int(both.sum()), undefined=_NEVER)
     if np.isfinite(rho) and believed.source == REFERENCE:
-        found = _resampled(_moments(y[both], f[both]), panel, both, sampling)
+        found = _resampled(_moments(y[both], f[both], believed.weight[both]), panel, both, sampling)
     elif np.isfinite(rho):
         found = Estimate(value=rho, n=int(both.sum()))
     return HelpedRate(
@@ -263,15 +267,16 @@ def judge_labels(panel: Panel, believed: Believed, label: int, width: float, con
     """Labels for every judge's sensitivity and specificity: so many of either kind, and so many drawn at random that
     the sample is expected to hold them (Buderer 1996, with Wilson's interval in place of the normal one)."""
     y = believed.posterior[:, label]
-    share = float(y[believed.known].mean())
+    share = float(believed.rates()[label])
     out = []
     for j, name in enumerate(panel.names):
         mine = panel.codes[:, j]
         both = believed.known & (mine >= 0)
-        hit, true = mine[both] == label, y[both]
-        whole, of_hits = float(true.sum()), float(true @ hit)
+        hit, w = mine[both] == label, believed.weight[both]
+        true = w * y[both]
+        everyone, whole, of_hits = float(w.sum()), float(true.sum()), float(true @ hit)
         sensitivity = _share(of_hits, whole)
-        specificity = _share(true.size - whole - (float(hit.sum()) - of_hits), true.size - whole)
+        specificity = _share(everyone - whole - (float(w @ hit) - of_hits), everyone - whole)
         positives = None if sensitivity is None else wilson_size(sensitivity, width, confidence)
         negatives = None if specificity is None else wilson_size(specificity, width, confidence)
         out.append(
@@ -313,9 +318,9 @@ def tell_apart(panel: Panel, believed: Believed, power: float, confidence: float
     if not both.size:
         return None
     said_a, said_b = panel.codes[both, a], panel.codes[both, b]
-    other = said_a != said_b
-    of_a, of_b = (believed.posterior[both[other], said[other]].sum() / both.size for said in (said_a, said_b))
-    differ = float(other.mean())
+    other, w = said_a != said_b, believed.weight[both] / believed.weight[both].sum()
+    of_a, of_b = (w[other] @ believed.posterior[both[other], said[other]] for said in (said_a, said_b))
+    differ = float(w @ other)
     n, why = None, None
     if both.size < min(MIN_REFERENCE, most):
         why = f"they share only {both.size:,} outputs"
@@ -340,7 +345,8 @@ def _accuracy(panel: Panel, believed: Believed, j: int) -> tuple[float, int]:
     rows = np.flatnonzero(believed.known & (panel.codes[:, j] >= 0))
     if not rows.size:
         return 0.0, 0
-    return float(believed.posterior[rows, panel.codes[rows, j]].mean()), int(rows.size)
+    right = believed.posterior[rows, panel.codes[rows, j]]
+    return float(np.average(right, weights=believed.weight[rows])), int(rows.size)
 
 
 def next_items(

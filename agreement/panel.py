@@ -28,6 +28,7 @@ from interjudge.agreement.reference import (
     gold_codes,
     gold_table,
     gold_weights,
+    picked,
     reference_notes,
     refuse_foreign_gold,
 )
@@ -49,7 +50,9 @@ class Panel:
     items : N rows; `item_id` and the item columns that were asked for.
     clusters : (N,) number of the sampling unit, or None when the item is the unit; `unit` is its name.
     gold : (N,) index into the labels, or -1 where there is no reference label; None without a reference.
-    gold_weight : (N,) design weights of the labelled items, see `reference.gold_weights`; None: all the same.
+    gold_weight : (N,) design weights of the labelled items, see `reference.gold_weights`; None: all the same. They stay
+        where `gold` is taken out for what must not know it.
+    gold_picked : the labelled items are known to be no random sample, and not how they were picked.
     left_out : judges of the table that take no part. `notes`: what a reader should know.
     """
 
@@ -63,6 +66,7 @@ class Panel:
     unit: str = "item"
     gold: Codes | None = None
     gold_weight: NDArray[np.float64] | None = None
+    gold_picked: bool = False
     reference: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
@@ -161,6 +165,7 @@ def build_panel(
     _refuse_idle_maps(maps, {label for _, label in (*mapped, *later)} | set(gold_map))
     if table is not None:
         refuse_foreign_gold(set(gold_map.values()), {*mapped.values(), *labels}, scores_only=scores_only)
+    said_by_judges = {*mapped.values(), *later.values(), *labels}
     said = (*mapped.values(), *later.values(), *gold_map.values())
     targets = {target for target in said if target is not None}
     question = _question(
@@ -189,16 +194,36 @@ def build_panel(
         unit=cluster or "item",
         gold=gold,
         gold_weight=weight,
+        gold_picked=picked(table),
         reference=None if reference is None else (ref_judge or reference_name),
         left_out=left_out,
         notes=(
             *_notes(rows, mapped, question, labels, set(gold_map.values())),
             *guests,
             *reference_notes(reference, table, gold, weight),
+            *_only_the_reference(table, gold_map, said_by_judges),
             *_outputs_notes(outputs, rows.ids),
             *_version_notes(verdicts, judges),
         ),
     )
+
+
+def _only_the_reference(
+    table: pl.DataFrame | None, gold_map: Mapping[str, str | None], said: set[str | None]
+) -> list[str]:
+    """Labels of the question that no judge gives: often a slip of the pen, and then the question is another one."""
+    if table is None:
+        return []
+    odd: dict[str, int] = {}
+    for text, n in table["gold"].value_counts(sort=True).iter_rows():
+        target = gold_map.get(text)
+        if target is not None and target not in said:
+            odd[target] = odd.get(target, 0) + n
+    if not odd:
+        return []
+    named = choices([f"“{label}” ({n:,})" for label, n in odd.items()], 5)
+    it = "it" if len(odd) == 1 else "them"
+    return [f"only the reference has the label {named}: no judge gives {it}; --map or --labels mends a slip"]
 
 
 def _numbers_as_scores(verdicts: pl.DataFrame) -> pl.DataFrame:

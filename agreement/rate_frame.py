@@ -33,8 +33,9 @@ class Frame:
     """What all judges share. Rows are the whole panel and then the models that are shown, R of them.
 
     `group` (N,) model of each item, the last for items without one; `truth` (N,) OTHER, POSITIVE or NONE;
-    `unit` (N,) sampling unit or None; `weight` (N,) design weights of the labelled items or None; `models` the names
-    of rows 1 to R - 1; `by_model`: whether models are strata of the whole; `notes` on the labelled sample.
+    `unit` (N,) sampling unit or None; `weight` (N,) design weights of the labelled items or None; `picked`: they are
+    no random sample; `models` the names of rows 1 to R - 1; `by_model`: whether models are strata of the whole; `notes`
+    on the labelled sample.
     """
 
     positive: int
@@ -43,6 +44,7 @@ class Frame:
     truth: Ints
     unit: Ints | None
     weight: Floats | None
+    picked: bool
     n_units: int
     unit_name: str
     models: tuple[str, ...]
@@ -66,8 +68,8 @@ class Frame:
             notes += _mix(whole, labelled, models, _labels_per_unit(unit, truth), sampling.seed)
         by_model = int((whole > 0).sum()) > 1 and bool((labelled[whole > 0] >= MODEL_LABELS).all())
         return cls(
-            positive, group, n_groups, truth, unit, panel.gold_weight, n_units, panel.unit, models, by_model,
-            sampling.confidence, notes,
+            positive, group, n_groups, truth, unit, panel.gold_weight, panel.gold_picked, n_units, panel.unit, models,
+            by_model, sampling.confidence, notes,
         )  # fmt: skip
 
     @property

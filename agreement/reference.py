@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,8 @@ from interjudge.agreement.rows import Codes
 from interjudge.agreement.tables import table_estimates
 from interjudge.datasets.schema import DRAWN_WITH
 from interjudge.errors import InputError, choices
+
+PICKED: Final = "the reference labels were picked and not drawn at random (no inclusion_probability)"
 
 Floats = NDArray[np.float64]
 
@@ -157,6 +159,11 @@ def gold_weights(table: pl.DataFrame | None, ids: pl.Series, gold: Codes | None)
     return np.asarray(weight / weight[known].mean())
 
 
+def picked(table: pl.DataFrame | None) -> bool:
+    """Whether the labelled items are known to have been picked in a way that is not known."""
+    return table is not None and DRAWN_WITH in table.columns and table[DRAWN_WITH].null_count() == table.height
+
+
 def reference_notes(
     reference: str | pl.DataFrame | None, found: pl.DataFrame | None, gold: Codes | None, weight: Floats | None = None
 ) -> list[str]:
@@ -169,6 +176,8 @@ def reference_notes(
             "the reference labels are a sample drawn with unequal probabilities: rates, and judges against the "
             "reference, weight each label by one over its own"
         )
+    if picked(found):
+        notes.append(f"{PICKED}: figures against them lean towards what was picked")
     labelled = int((gold >= 0).sum())
     if found.height > labelled:
         notes.append(f"{found.height - labelled:,} labels of the reference are not among the question's labels")

@@ -21,9 +21,10 @@ import polars as pl
 from interjudge.datasets.foreign_values import Scale
 from interjudge.datasets.probe import Probe, probe_of
 from interjudge.datasets.source import Source
-from interjudge.errors import InputError, choices, did_you_mean
+from interjudge.errors import InputError, choices, did_you_mean, printable
 
 NATIVE: Final = "interjudge"  # the name of our own tables among the formats
+_SHOWN: Final = 30  # characters of a value that was not understood
 _OWN: Final = ({"item_id", "judge"}, {"item_id", "gold"}, {"item_id", "prompt", "response"})
 
 
@@ -197,6 +198,21 @@ def from_name(pattern: str | None, file: str) -> dict[str, str]:
     return {key: text for key, text in (match.groupdict() if match else {}).items() if text}
 
 
+def _not_understood(verdicts: pl.DataFrame) -> str:
+    """Whose values were none that the format knows, and what they are."""
+    if "raw" not in verdicts.columns:
+        return ""
+    odd = verdicts.filter(pl.col("status").is_in(["parse_error", "out_of_range"]) & pl.col("raw").is_not_null())
+    if odd.is_empty():
+        return ""
+    judge, n = odd["judge"].value_counts(sort=True).row(0)
+    mine = odd.filter(judge=judge)["raw"].value_counts(sort=True)["raw"].head(2)
+    values = " and ".join(f"'{printable(text[:_SHOWN])}{'…' * (len(text) > _SHOWN)}'" for text in mine)
+    others = odd["judge"].n_unique() - 1
+    more = f", and of {others} more" if others else ""
+    return f" ({n:,} of {judge} not understood{more}: {values})"
+
+
 def understood(found: Found) -> str:
     """In a sentence what was made of a file: "4 judges, 2 human, 1,437 outputs, 3 % without a verdict"."""
     parts = []
@@ -214,7 +230,7 @@ def understood(found: Found) -> str:
         missing = found.verdicts.filter(pl.col("status") != "ok").height
         share = 100 * missing / found.verdicts.height
         words = "none" if not missing else f"{share:.0f} %" if share >= 0.95 else f"{share:.1g} %"
-        parts.append(f"{words} of {found.verdicts.height:,} verdicts missing")
+        parts.append(f"{words} of {found.verdicts.height:,} verdicts missing{_not_understood(found.verdicts)}")
     if found.reference is not None:
         parts.append(f"{found.reference['item_id'].n_unique():,} reference labels")
     return f"{found.file}: {found.title} ({found.format}): {', '.join(parts)}" + "".join(f"; {n}" for n in found.notes)

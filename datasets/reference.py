@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from interjudge.datasets.source import open_source
 from interjudge.errors import InputError
 
 CRITERION: Final = "criterion"
+_PLANNED: Final = "p_consensus_wrong"  # a column of `interjudge plan`'s sample
 
 
 def read_reference(
@@ -31,7 +33,9 @@ def read_reference(
     without `item_id` and `criterion` is read too: its ids are then those that `read_outputs` gives. Labels become text
     as in `columns.to_text`. A file of another tool gives the reference labels that it holds, or `column` of its
     outputs; `format` and `tell` are as for `read_outputs`. Where each label has an `inclusion_probability`, with which
-    its item was drawn to be labelled, that comes as a last column (Float64); one that is null throughout does not.
+    its item was drawn to be labelled, that comes as a last column (Float64). It is null throughout where the items are
+    known to have been picked and it is not known how: it is so in the file, or `interjudge plan` wrote the file and
+    the column is gone.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def read_reference(
     def choose(names: list[str]) -> list[str]:
         nonlocal gold, judged
         judged = column is None and {"item_id", "judge_kind", "label"} <= set(names) and "gold" not in names
-        drawn = [DRAWN_WITH] if DRAWN_WITH in names else []
+        drawn = _about_the_draw(str(path), names)
         if judged:
             return ["item_id", "judge_kind", "label", *drawn]
         plain = {"item_id", "label"} <= set(names) and not {"gold", "judge"} & set(names)
@@ -83,21 +87,36 @@ def read_reference(
     return reference
 
 
-def _drawn(table: Table, label: str) -> list[str]:
-    """`inclusion_probability`, where it is there and of every label."""
-    if DRAWN_WITH not in table.frame.columns or label == DRAWN_WITH:
+def _about_the_draw(file: str, names: list[str]) -> list[str]:
+    """The column that says how items were drawn to be labelled, or another of `interjudge plan`'s where it is gone."""
+    if DRAWN_WITH in names:
+        return [DRAWN_WITH]
+    close = get_close_matches(DRAWN_WITH, names, n=1, cutoff=0.75)
+    if close:
+        raise InputError(
+            "is this the probability of having been drawn?", file=file, column=close[0], expected=DRAWN_WITH
+        )
+    return [_PLANNED] if _PLANNED in names else []
+
+
+def _drawn(table: Table, label: str) -> list[pl.Series]:
+    """`inclusion_probability` of every label; all null where the items were picked, nobody knows how."""
+    if label == DRAWN_WITH or not {DRAWN_WITH, _PLANNED} & set(table.frame.columns):
         return []
+    if DRAWN_WITH not in table.frame.columns:
+        return [pl.Series(DRAWN_WITH, [None] * table.frame.height, dtype=pl.Float64)]
     drawn = table.frame[DRAWN_WITH]
     if drawn.null_count() == drawn.len():
-        return []
+        return [drawn]
     bad = table.frame.select(
         pl.col(label).is_not_null() & ~pl.col(DRAWN_WITH).is_between(0, 1, closed="right").fill_null(False)
     )
     if bad.to_series().any():
         at = int(bad.to_series().arg_max() or 0)
         expected = "above 0 and at most 1 for every label; 1 where the item was to be labelled in any case"
-        raise table.error("is no probability", at=at, column=DRAWN_WITH, found=drawn[at], expected=expected)
-    return [DRAWN_WITH]
+        found = "null" if drawn[at] is None else drawn[at]
+        raise table.error("is no probability", at=at, column=DRAWN_WITH, found=found, expected=expected)
+    return [drawn]
 
 
 def _agreed(table: Table) -> pl.DataFrame:
@@ -113,9 +132,10 @@ def _agreed(table: Table) -> pl.DataFrame:
         )
         raise table.error("is no reference label", at=at, column="judge_kind", found=found, expected=expected)
     drawn = _drawn(table, "label")
-    given = table.frame.drop_nulls("label").group_by("item_id", maintain_order=True)
-    labels = given.agg(pl.col("label").unique(), *(pl.col(name).unique() for name in drawn))
-    for name in drawn:
+    names = [one.name for one in drawn]
+    given = table.frame.with_columns(drawn).drop_nulls("label").group_by("item_id", maintain_order=True)
+    labels = given.agg(pl.col("label").unique(), *(pl.col(name).unique() for name in names))
+    for name in names:
         several = labels.filter(pl.col(name).list.len() > 1)
         if several.height:
             item = several["item_id"][0]
@@ -127,7 +147,7 @@ def _agreed(table: Table) -> pl.DataFrame:
     agreed = labels.filter(pl.col("label").list.len() == 1)
     if agreed.is_empty():
         raise table.error("the judges agree on no item", column="label", expected="items with one label")
-    one = [pl.col(name).list.first() for name in drawn]
+    one = [pl.col(name).list.first() for name in names]
     return agreed.select("item_id", pl.col("label").list.first().alias("gold"), *one)
 
 

@@ -56,6 +56,10 @@ class Source:
     compression: Compression = None
     separator: str = ","
 
+    def ends_a_line(self) -> bool:
+        """Whether the last byte is a line feed; a compressed file does not say without being unpacked: False."""
+        return self.compression is None and _end(self.name, self.data, 1) == b"\n"
+
 
 def open_source(path: str | Path) -> Source:
     """Find out what `path` holds; ``-`` is standard input.

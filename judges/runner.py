@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from interjudge.errors import InterjudgeError
+from interjudge.errors import InputError, InterjudgeError
 from interjudge.judges.asking import Asker, Positions
 from interjudge.judges.base import Judge
 from interjudge.judges.distinct import (
@@ -160,8 +160,9 @@ class _JudgeRun:
             return
         try:
             ready()
-        except InterjudgeError:
-            raise
+        except InterjudgeError as error:
+            kind = InputError if isinstance(error, InputError) else InterjudgeError
+            raise kind(f"judge {self.judge.name!r}: {error}") from error
         except Exception as error:  # another package's judge
             raise InterjudgeError(f"judge {self.judge.name!r} cannot begin: {short_message(error)}") from error
 

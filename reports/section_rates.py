@@ -42,7 +42,8 @@ def sentences(found: Rates | None, agreement: Agreement) -> tuple[str, ...]:
         head = f"By {labels} alone the rate of {label} is {answer}{judged}."
     else:
         labels = count(found.n_labelled, "reference label")
-        head = f"Corrected by {labels}, the rate of {label} is {answer}{judged}."
+        no_sample = ", which are no random sample" if whole.notes else ""
+        head = f"Corrected by {labels}{no_sample}, the rate of {label} is {answer}{judged}."
     return (head, *_apart(found), *cautious)
 
 

@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_loaded_is_said_at_once_and_is_no_verdict(folder:
     names = ("-j", "keyword:default", "-j", judge)
     done = run("score", "outputs.jsonl", *names, "--out", "v.csv", "--store", "s.db", cwd=folder)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("interjudge: the model ")
+    assert done.stderr.startswith(f"interjudge: judge {judge!r}: the model ")
     assert "is not in the cache" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (folder / "v.csv").exists()

@@ -108,13 +108,21 @@ def plan(
     if json is not None:
         write_text(json_text(found.result.model_dump_json(indent=2)) + "\n", json, inputs=inputs)
     if out is not None:
-        write_table(found.next_items, out, inputs=inputs)
+        write_table(_with_texts(found.next_items, loaded), out, inputs=inputs)
     aside = "-" in (json, out)
     if not quiet:
         _print(found.result, found.next_items, screen.console(stderr=aside))
     for path in (json, out):
         if path not in (None, "-"):
             typer.echo(f"wrote {Path(str(path))}", err=aside)
+
+
+def _with_texts(items: pl.DataFrame, tables: Tables) -> pl.DataFrame:
+    """With prompt and response, where they are at hand: what a human needs who labels from the file."""
+    names = [name for name in ("prompt", "response") if tables.outputs is not None and name in tables.outputs.columns]
+    if tables.outputs is None or not names:
+        return items
+    return items.join(tables.outputs.select("item_id", *names), on="item_id", how="left", maintain_order="left")
 
 
 def _model_column(tables: Tables) -> tuple[str, ...]:

@@ -162,8 +162,9 @@ def _serve(review: Review, port: int, *, browser: bool, quiet: bool) -> None:
         raise InputError(f"port {port} cannot be used: {error.strerror}", expected=expected) from None
     rows = len(review.labels.rows())
     are = "label is" if rows == 1 else "labels are"
-    more = f"; {rows:,} {are} in {printable(str(review.labels.path))} already" if rows else ""
-    typer.echo(f"{len(review.queue.items):,} outputs to label at {server.url}{more}")
+    typer.echo(f"{len(review.queue.items):,} outputs to label at {server.url}")
+    if rows:
+        typer.echo(f"{rows:,} {are} in {printable(str(review.labels.path))} already")
     if not quiet:
         typer.echo("Ctrl-C ends; every label is saved when it is given, and the same command goes on")
     if browser:

@@ -21,12 +21,14 @@ from interjudge.agreement.conclusions import conclude
 from interjudge.agreement.concordance import concordance
 from interjudge.agreement.corrected_rates import corrected_rates
 from interjudge.agreement.examine import Texts, examine
+from interjudge.agreement.flags import calibration
 from interjudge.agreement.intervals import proportion
-from interjudge.agreement.label_plan import Believed, next_items
+from interjudge.agreement.label_plan import Believed, judge_labels, next_items, rate_labels, tell_apart
 from interjudge.agreement.latent import estimate_truth
+from interjudge.agreement.measure import agree
 from interjudge.agreement.panel import Panel, build_panel
 from interjudge.agreement.question import Question
-from interjudge.agreement.reference import against_reference, gold_weights
+from interjudge.agreement.reference import PICKED, against_reference, gold_weights
 from interjudge.agreement.results import Estimate
 from interjudge.agreement.rows import PanelJudge
 from interjudge.agreement.sampled_rate import sampled_rate
@@ -35,6 +37,7 @@ from interjudge.agreement.sweeps import sweeps
 from interjudge.datasets.reference import gold_of_column, read_reference
 from interjudge.datasets.schema import STATUS
 from interjudge.errors import InputError
+from interjudge.reports import section_rates
 
 QUICK = Sampling(replicates=40)
 FIVE = ("accuracy", "sensitivity", "specificity", "youden_j", "cohen_kappa")
@@ -100,7 +103,50 @@ def test_labels_of_a_review_bring_theirs(tmp_path: Path) -> None:
     path.write_text("".join(row.format(*one) for one in rows))
     assert read_reference(path).sort("item_id").rows() == [("a", "x", 0.5), ("c", "y", 0.2)]
     path.write_text("".join(row.format(*one[:3], "null") for one in rows))
-    assert read_reference(path).columns == ["item_id", "gold"]
+    assert read_reference(path)["inclusion_probability"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "item_id,gold,inclusion_probability\ni0,a,\ni1,b,\n",
+        "item_id,why,p_consensus_wrong,gold\ni0,drawn at random,0.1,a\ni1,split,0.5,b\n",  # plan's, without the column
+    ],
+)
+def test_labels_that_were_picked_nobody_knows_how_are_taken_as_they_come_and_that_is_said(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    rows = [
+        {
+            "item_id": f"i{i}",
+            "judge": judge,
+            "judge_kind": "rubric",
+            "construct": "c",
+            "status": "ok",
+            "label": "ab"[i % 2],
+        }
+        for i in range(6)
+        for judge in "xy"
+    ]
+    table = pl.DataFrame(rows, schema_overrides={"status": STATUS})
+    panel = build_panel(table, reference=read_reference(path), positive="b")
+    assert panel.gold_weight is None
+    assert panel.gold_picked
+    assert any("picked and not drawn at random" in note for note in panel.notes)
+    rates = corrected_rates(panel, None, sampling=QUICK)
+    assert rates is not None
+    assert rates.rates[0].notes == (PICKED,)
+    said = section_rates.sentences(rates, agree(panel, sampling=QUICK))
+    assert "2 reference labels, which are no random sample, the rate" in said[0]
+
+
+def test_a_misspelt_name_of_the_column_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("item_id,gold,inclusion_prob\na,x,0.5\n")
+    with pytest.raises(InputError, match=r"column 'inclusion_prob': .*expected inclusion_probability"):
+        read_reference(path)
 
 
 @pytest.mark.parametrize("bad", ["", "0", "1.5", "-0.1", "often"])
@@ -308,6 +354,36 @@ def test_a_reference_by_prompt_and_response_brings_its_probabilities(tmp_path: P
     path = tmp_path / "labels.csv"
     path.write_text("prompt,response,gold,inclusion_probability\np,r,x,0.5\np,s,y,0.25\n")
     assert read_reference(path)["inclusion_probability"].to_list() == [0.5, 0.25]
+
+
+def test_what_is_planned_and_the_calibration_rest_on_weighted_labels_too() -> None:
+    """A report that says one rate here and another there contradicts itself."""
+    codes, truth = made(7, n=200)
+    times = np.random.default_rng(7).integers(1, 4, truth.size)
+    again = np.repeat(np.arange(truth.size), times)
+    weighted, plain = panel_of(codes, truth, times.astype(float)), panel_of(codes[again], truth[again])
+    one, two = (Believed.of(p, None) for p in (weighted, plain))
+    assert one.rates() == pytest.approx(two.rates())
+    needed = [judge_labels(p, b, 1, 0.1, 0.95) for p, b in ((weighted, one), (plain, two))]
+    assert [(j.sensitivity, j.specificity) for j in needed[0]] == [
+        (pytest.approx(j.sensitivity), pytest.approx(j.specificity)) for j in needed[1]
+    ]
+    helped = [rate_labels(p, b, 1, 0.1, Sampling(replicates=0)) for p, b in ((weighted, one), (plain, two))]
+    assert helped[0].n == helped[1].n
+    for a, b in zip(helped[0].helped, helped[1].helped, strict=True):
+        assert near(a.correlation, b.correlation)
+    pair = [tell_apart(p, b, 0.8, 0.95) for p, b in ((weighted, one), (plain, two))]
+    assert pair[0] is not None
+    assert pair[1] is not None
+    assert pair[0].accuracy_a == pytest.approx(pair[1].accuracy_a)
+    p_wrong = np.random.default_rng(7).random(codes.shape)
+    told = calibration(p_wrong, weighted.codes, weighted.gold, weight=weighted.gold_weight)
+    copied = calibration(p_wrong[again], plain.codes, plain.gold)
+    assert told is not None
+    assert copied is not None
+    for name in ("brier", "auroc", "mean_p_wrong", "share_wrong"):
+        assert getattr(told, name) == pytest.approx(getattr(copied, name))
+    assert [b.observed for b in told.bins] == pytest.approx([b.observed for b in copied.bins])
 
 
 def test_thresholds_are_swept_against_weighted_labels() -> None:

@@ -276,3 +276,14 @@ def test_a_label_that_only_a_later_repeat_gives_is_a_label_of_the_question():
     first = _two(["x", "x"])
     later = first.with_columns(repeat=pl.lit(1, pl.Int32), label=pl.lit("y"))
     assert build_panel(pl.concat([first, later], how="vertical_relaxed")).question.labels == ("x", "y")
+
+
+def test_a_label_that_only_the_reference_has_is_named_with_how_often():
+    """A slip such as "Refusal " makes another question of it: without a positive label, without rates."""
+    gold = pl.DataFrame({"item_id": ["a", "b"], "gold": ["refusal", "Refusal "]})
+    panel = build_panel(SMALL, reference=gold)
+    assert panel.question.labels == ("Refusal ", "compliance", "refusal")
+    assert any("only the reference has the label “Refusal ” (1): no judge gives it" in note for note in panel.notes)
+    mended = build_panel(SMALL, reference=gold, maps=[parse_map("reference::Refusal =refusal")])
+    assert mended.question.labels == ("compliance", "refusal")
+    assert not any("only the reference" in note for note in mended.notes)

@@ -1,10 +1,12 @@
 """CSV and TSV: text stays text, and a record of the wrong width is never filled up silently."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from interjudge.datasets.outputs import read_outputs
+from interjudge.datasets.verdicts import read_verdicts
 from interjudge.errors import InputError
 
 
@@ -87,3 +89,19 @@ def test_whole_numbers_written_by_pandas_are_whole_numbers(tmp_path: Path) -> No
 def test_nulls_in_the_last_column_are_not_taken_for_short_records(tmp_path: Path) -> None:
     path = written(tmp_path, 'prompt,response,c\n"a\n\n""q"",",b,\n\nd,"e,",\nf,g,h\n')
     assert read_outputs(path)["c"].to_list() == [None, None, "h"]
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        'item_id,judge,label\na,x,yes\nb,x,"n',  # in the last field
+        'item_id,judge,label\na,x,yes\nb,"x',
+        'item_id,judge,label\na,x,"[{""yes"": 1}]"\nb,x,"[{""',  # after a doubled quote
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_ends_within_quotes_was_cut_off(tmp_path: Path, cut: str, packed: bool) -> None:
+    path = tmp_path / ("v.csv.gz" if packed else "v.csv")
+    path.write_bytes(gzip.compress(cut.encode()) if packed else cut.encode())
+    with pytest.raises(InputError, match="line 3: a misplaced or unclosed quote"):
+        read_verdicts(path)

@@ -556,3 +556,13 @@ def test_a_value_that_a_scale_does_not_know_is_a_parse_error_with_its_text() -> 
     assert scale.read(None).status == "not_run"
     assert scored("inf").status == "out_of_range"
     assert scored("many").status == "parse_error"
+
+
+def test_what_was_not_understood_is_named_with_its_judge(tmp_path: Path) -> None:
+    """Another polarity than the format's: every verdict of that judge is lost, and a share alone would hide whose."""
+    text = (FILES / "jailbreakbench_judge_comparison.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    path = tmp_path / "judges.csv"
+    row = "{},g,p{},r,1,1,0,1,{},0,0,0\n"
+    path.write_text(text[0] + row.format(0, 0, "unsafe") + row.format(1, 1, "safe\x1b[0m") + row.format(2, 2, "unsafe"))
+    said = understood(found(path))
+    assert "14 % of 21 verdicts missing (3 of harmbench not understood: 'unsafe' and 'safe\\x1b[0m')" in said
