@@ -314,14 +314,15 @@ class _Work:
     def _shown(self, counts: Replicated, measure: Measure) -> Floats:
         """The measure of one part of the outputs.
 
-        NaN where less than one of them is expected to have one of the labels: an estimated truth leaves a trace of
-        every label everywhere.
+        NaN where none of them is expected to have one of the labels: an estimated truth leaves a trace of every label
+        everywhere.
         """
         value = performance(counts.total, measure, self.positive)
         if measure == "accuracy" or self.positive is None or counts.exact:
             return value
         true = counts.total.true[..., self.positive]
-        return np.where((true < 1) | (counts.total.n - true < 1), np.nan, value)
+        rest = counts.total.n - true
+        return np.where((np.rint(true) < 1) | (np.rint(rest) < 1), np.nan, value)
 
     def _parts(self, side: _Side, basis: Basis, measure: Measure) -> list[IncoherentPart]:
         inside, outside = side.incoherent, side.coherent

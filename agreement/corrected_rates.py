@@ -14,7 +14,7 @@ from scipy import special
 from interjudge.agreement import ppi
 from interjudge.agreement.counts import Floats, ratio
 from interjudge.agreement.degenerate import NO_ITEMS, ZERO
-from interjudge.agreement.drawn_rates import as_number
+from interjudge.agreement.drawn_rates import Drawn, as_number
 from interjudge.agreement.intervals import estimates, mean_wilson, wilson_estimates
 from interjudge.agreement.panel import Panel
 from interjudge.agreement.rate_frame import DIFFERENT, Frame
@@ -111,10 +111,12 @@ def _judge(
         n_asked = given + n_failed[r]
         some = 0 < n_labelled < n_items
         sampled = None
-        if some and drawn is not None and believed is not None:
-            reference[r], sampled = drawn.reference_only(r), drawn.sampled(r, believed)
-        note = "" if drawn is not None else PICKED if frame.picked and some else methods.odd[r]
-        recommended, why = _recommend(row, note, drawn=drawn is not None)
+        if drawn is not None and believed is not None and n_labelled and (some or drawn.whole):
+            reference[r] = drawn.reference_only(r)
+            sampled = drawn.sampled(r, believed) if some else None
+        note = methods.odd[r] if drawn is None else ""
+        notes = (*((PICKED,) if frame.picked and some else ()), *((note,) if note else ()))
+        recommended, why = _recommend(row, note, drawn)
         rates.append(
             Rate(
                 judge=name,
@@ -134,20 +136,22 @@ def _judge(
                 recommended=recommended,
                 corrected=recommended != "raw",
                 why=why,
-                notes=(note,) if note else (),
+                notes=notes,
             )
         )
     return rates
 
 
-def _recommend(row: Ints, note: str, *, drawn: bool) -> tuple[Quoted, str]:
+def _recommend(row: Ints, note: str, drawn: Drawn | None) -> tuple[Quoted, str]:
     n_items, n_labelled, given = int(row.sum()), int(row[:, :NONE].sum()), int(row[:NONE].sum())
-    few = f"; {n_labelled} labels tell little" if n_labelled < _FEW else ""
+    few = f"; {n_labelled} label{'s tell' if n_labelled != 1 else ' tells'} little" if n_labelled < _FEW else ""
     if not n_labelled:
         return "raw", "uncorrected: no reference labels"
     if n_labelled == n_items:
-        return "reference_only", "every item has a reference label: their rate is the answer, nothing is corrected"
-    if drawn:
+        weighed = drawn is not None and drawn.whole
+        rest = "weighed by the probability with which it was drawn" if weighed else "nothing is corrected"
+        return "reference_only", f"every item has a reference label: their rate is the answer, {rest}"
+    if drawn is not None:
         why = f"the labels were drawn with unequal probabilities, and it weights each by its own{few}"
         return "sampled" if n_labelled >= LEAST_LABELS else "reference_only", why
     if not given:

@@ -38,6 +38,11 @@ class Drawn:
     rows: tuple[Bools, ...]
     confidence: float
 
+    @property
+    def whole(self) -> bool:
+        """Whether every item has a label: then the items themselves are the sample."""
+        return bool(self.labelled.all())
+
     def sampled(self, r: int, believed: Floats) -> CorrectedRate:
         """The rate of row r with what is believed of every item, (N,) 0..1."""
         items = self.rows[r]

@@ -122,14 +122,7 @@ def flag(
         model=VOTES if truth is None else truth.model,
         why=VOTES if truth is None else truth.why,
         calibration=(
-            calibration(
-                p_wrong,
-                panel.codes,
-                reference,
-                clusters=panel.clusters,
-                weight=panel.gold_weight,
-                confidence=confidence,
-            )
+            calibration(p_wrong, panel.codes, reference, **_drawn(panel, confidence))
             if panel.gold is None or truth is None
             else _held_out(panel, found, panel.gold, seed, confidence)
         ),
@@ -151,15 +144,7 @@ def _held_out(
         kept[half] = -1
         p = estimate_truth(panel.codes, len(panel.question.labels), gold=kept, seed=seed).p_wrong
         p_wrong[half] = evidence.moved(p)[half]
-    return calibration(
-        p_wrong,
-        panel.codes,
-        gold,
-        held_out=True,
-        clusters=panel.clusters,
-        weight=panel.gold_weight,
-        confidence=confidence,
-    )
+    return calibration(p_wrong, panel.codes, gold, held_out=True, **_drawn(panel, confidence))
 
 
 def _drawn(panel: Panel, confidence: float) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from interjudge.agreement.question import (
 )
 from interjudge.agreement.reference import (
     gold_codes,
+    gold_picked,
     gold_table,
     gold_weights,
-    picked,
     reference_notes,
     refuse_foreign_gold,
 )
@@ -182,6 +182,7 @@ def build_panel(
     codes, statuses = rows.scatter(mapped, code_of, question)
     gold = None if table is None else gold_codes(table, rows.ids, gold_map, code_of)
     weight = gold_weights(table, rows.ids, gold)
+    picked = gold_picked(reference, table, rows.ids, gold)
     items = _items(verdicts, outputs, rows.ids, (*columns, *((cluster,) if cluster else ())))
     return Panel(
         question=question,
@@ -194,14 +195,14 @@ def build_panel(
         unit=cluster or "item",
         gold=gold,
         gold_weight=weight,
-        gold_picked=picked(table),
+        gold_picked=picked,
         reference=None if reference is None else (ref_judge or reference_name),
         left_out=left_out,
         notes=(
             *_notes(rows, mapped, question, labels, set(gold_map.values())),
             *guests,
-            *reference_notes(reference, table, gold, weight),
-            *_only_the_reference(table, gold_map, said_by_judges),
+            *reference_notes(reference, table, gold, weighted=weight is not None, picked=picked),
+            *([] if scores_only else _only_the_reference(table, gold_map, question.labels, said_by_judges)),
             *_outputs_notes(outputs, rows.ids),
             *_version_notes(verdicts, judges),
         ),
@@ -209,7 +210,7 @@ def build_panel(
 
 
 def _only_the_reference(
-    table: pl.DataFrame | None, gold_map: Mapping[str, str | None], said: set[str | None]
+    table: pl.DataFrame | None, gold_map: Mapping[str, str | None], labels: Sequence[str], said: set[str | None]
 ) -> list[str]:
     """Labels of the question that no judge gives: often a slip of the pen, and then the question is another one."""
     if table is None:
@@ -217,8 +218,8 @@ def _only_the_reference(
     odd: dict[str, int] = {}
     for text, n in table["gold"].value_counts(sort=True).iter_rows():
         target = gold_map.get(text)
-        if target is not None and target not in said:
-            odd[target] = odd.get(target, 0) + n
+        if target in labels and target not in said:
+            odd[str(target)] = odd.get(str(target), 0) + n
     if not odd:
         return []
     named = choices([f"“{label}” ({n:,})" for label, n in odd.items()], 5)

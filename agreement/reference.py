@@ -159,30 +159,48 @@ def gold_weights(table: pl.DataFrame | None, ids: pl.Series, gold: Codes | None)
     return np.asarray(weight / weight[known].mean())
 
 
-def picked(table: pl.DataFrame | None) -> bool:
-    """Whether the labelled items are known to have been picked in a way that is not known."""
-    return table is not None and DRAWN_WITH in table.columns and table[DRAWN_WITH].null_count() == table.height
+def gold_picked(
+    reference: str | pl.DataFrame | None, table: pl.DataFrame | None, ids: pl.Series, gold: Codes | None
+) -> bool:
+    """Whether only some items are labelled, and these are known to have been picked in a way that is not known.
+
+    Of a judge's verdicts it is never known: other judges' rows may be why the column is there.
+    """
+    if not isinstance(reference, pl.DataFrame) or table is None or gold is None or DRAWN_WITH not in table.columns:
+        return False
+    there = ids.to_frame().filter(pl.Series(gold >= 0)).join(table, on="item_id", how="left")[DRAWN_WITH]
+    return 0 < there.len() < gold.size and there.null_count() == there.len()
 
 
 def reference_notes(
-    reference: str | pl.DataFrame | None, found: pl.DataFrame | None, gold: Codes | None, weight: Floats | None = None
+    reference: str | pl.DataFrame | None,
+    found: pl.DataFrame | None,
+    gold: Codes | None,
+    *,
+    weighted: bool = False,
+    picked: bool = False,
 ) -> list[str]:
     """What a reader should know of a reference that does not fit the panel item for item, or is a sample of its own."""
     if found is None or gold is None:
         return []
     notes = []
-    if weight is not None:
+    if weighted:
         notes.append(
             "the reference labels are a sample drawn with unequal probabilities: rates, and judges against the "
             "reference, weight each label by one over its own"
         )
-    if picked(found):
+    if picked:
         notes.append(f"{PICKED}: figures against them lean towards what was picked")
     labelled = int((gold >= 0).sum())
     if found.height > labelled:
-        notes.append(f"{found.height - labelled:,} labels of the reference are not among the question's labels")
+        odd = _labels(found.height - labelled, "is", "are")
+        notes.append(f"{odd} not among the question's labels")
     if labelled < gold.size:
         notes.append(f"the reference labels {labelled:,} of the {gold.size:,} items")
     if isinstance(reference, pl.DataFrame) and reference.height > found.height:
-        notes.append(f"{reference.height - found.height:,} labels of the reference belong to no item here")
+        notes.append(f"{_labels(reference.height - found.height, 'belongs', 'belong')} to no item here")
     return notes
+
+
+def _labels(n: int, one: str, many: str) -> str:
+    return f"1 label of the reference {one}" if n == 1 else f"{n:,} labels of the reference {many}"

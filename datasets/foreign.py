@@ -207,7 +207,7 @@ def _not_understood(verdicts: pl.DataFrame) -> str:
         return ""
     judge, n = odd["judge"].value_counts(sort=True).row(0)
     mine = odd.filter(judge=judge)["raw"].value_counts(sort=True)["raw"].head(2)
-    values = " and ".join(f"'{printable(text[:_SHOWN])}{'…' * (len(text) > _SHOWN)}'" for text in mine)
+    values = " and ".join(f"“{printable(text[:_SHOWN])}{'…' * (len(text) > _SHOWN)}”" for text in mine)
     others = odd["judge"].n_unique() - 1
     more = f", and of {others} more" if others else ""
     return f" ({n:,} of {judge} not understood{more}: {values})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+import re
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,8 @@ from interjudge.datasets.source import open_source
 from interjudge.errors import InputError
 
 CRITERION: Final = "criterion"
-_PLANNED: Final = "p_consensus_wrong"  # a column of `interjudge plan`'s sample
+_PLANNED: Final = "p_consensus_wrong"  # with `why` a column of `interjudge plan`'s sample
+_MISSPELT: Final = re.compile(r"(?i)incl\w{0,8}[ _-]?prob\w{0,8}")
 
 
 def read_reference(
@@ -91,12 +92,10 @@ def _about_the_draw(file: str, names: list[str]) -> list[str]:
     """The column that says how items were drawn to be labelled, or another of `interjudge plan`'s where it is gone."""
     if DRAWN_WITH in names:
         return [DRAWN_WITH]
-    close = get_close_matches(DRAWN_WITH, names, n=1, cutoff=0.75)
-    if close:
-        raise InputError(
-            "is this the probability of having been drawn?", file=file, column=close[0], expected=DRAWN_WITH
-        )
-    return [_PLANNED] if _PLANNED in names else []
+    close = next((name for name in names if _MISSPELT.fullmatch(name)), None)
+    if close is not None:
+        raise InputError("looks like a misspelt name", file=file, column=close, expected=DRAWN_WITH)
+    return [_PLANNED] if {_PLANNED, "why"} <= set(names) else []
 
 
 def _drawn(table: Table, label: str) -> list[pl.Series]:
@@ -108,9 +107,11 @@ def _drawn(table: Table, label: str) -> list[pl.Series]:
     drawn = table.frame[DRAWN_WITH]
     if drawn.null_count() == drawn.len():
         return [drawn]
-    bad = table.frame.select(
-        pl.col(label).is_not_null() & ~pl.col(DRAWN_WITH).is_between(0, 1, closed="right").fill_null(False)
-    )
+    wanted = pl.col(DRAWN_WITH).is_not_null().any()
+    if CRITERION in table.frame.columns and label != CRITERION:  # one may be a sample, another not
+        wanted = wanted.over(CRITERION)
+    wrong = ~pl.col(DRAWN_WITH).is_between(0, 1, closed="right").fill_null(False)
+    bad = table.frame.select(pl.col(label).is_not_null() & wanted & wrong)
     if bad.to_series().any():
         at = int(bad.to_series().arg_max() or 0)
         expected = "above 0 and at most 1 for every label; 1 where the item was to be labelled in any case"
@@ -174,9 +175,12 @@ def gold_of_column(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     ------
     InputError : when an item has two labels in it, or no item has one.
     """
-    drawn = [DRAWN_WITH] if DRAWN_WITH in frame.columns and column != DRAWN_WITH else []
-    found = frame.select("item_id", pl.col(column).cast(pl.String).alias("gold"), *drawn)
-    found = found.drop_nulls(["item_id", "gold"]).unique(["item_id", "gold"], keep="first", maintain_order=True)
+    gold = pl.col(column).cast(pl.String).alias("gold")
+    there = DRAWN_WITH in frame.columns and column != DRAWN_WITH and frame[DRAWN_WITH].null_count() < frame.height
+    found = frame.select("item_id", gold, *([DRAWN_WITH] if there else [])).drop_nulls(["item_id", "gold"])
+    # a long table has rows of other judges too, without a probability
+    drawn = [pl.col(DRAWN_WITH).drop_nulls().first()] if there else []
+    found = found.group_by("item_id", "gold", maintain_order=True).agg(*drawn)
     twice = found.filter(pl.col("item_id").is_duplicated())
     if twice.height:
         raise InputError(

@@ -54,9 +54,9 @@ class Judge:
     files : the files that it was made from; no run writes over them. Not part of the hash.
     remote : for a judge behind a network: the runner asks it about one output at a time, many at once, and
         `evaluate` is the same for a batch. Not part of the hash.
-    ready : called once by a run that has something to ask this judge, before any judge is asked; what it raises ends
-        the run, where what `evaluate` raises is an `error` verdict. Models are loaded here, so that one that cannot be
-        had is said at once. Not part of the hash.
+    ready : of a judge on this machine (without `remote`): called once by a run that has something to ask it, before any
+        judge is asked; what it raises ends the run, where what `evaluate` raises is an `error` verdict. Models are
+        loaded here, so that one that cannot be had is said at once. Not part of the hash.
     """
 
     name: str

@@ -120,7 +120,7 @@ def score(
                 runs.append(_JudgeRun(judge, distinct, kept, redo, progress))
             else:
                 jobs.append(Job(judge, kept.use(judge) if kept is not None else 0, distinct.ids, distinct.frame))
-        for run in runs:
+        for run in reversed(runs):  # few models are held at a time: the first judge's last of all
             run.make_ready(repeats)
         for run in runs:
             tables[run.judge.name] = run.table(repeats)

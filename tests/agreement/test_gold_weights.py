@@ -142,10 +142,26 @@ def test_labels_that_were_picked_nobody_knows_how_are_taken_as_they_come_and_tha
     assert "2 reference labels, which are no random sample, the rate" in said[0]
 
 
-def test_a_misspelt_name_of_the_column_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["inclusion_prob", "INCLUSION_PROBABILITY", "incl probability"])
+def test_a_misspelt_name_of_the_column_is_an_error(tmp_path: Path, name: str) -> None:
     path = tmp_path / "labels.csv"
-    path.write_text("item_id,gold,inclusion_prob\na,x,0.5\n")
-    with pytest.raises(InputError, match=r"column 'inclusion_prob': .*expected inclusion_probability"):
+    path.write_text(f"item_id,gold,{name}\na,x,0.5\n")
+    with pytest.raises(InputError, match=rf"column '{name}': .*expected inclusion_probability"):
+        read_reference(path)
+
+
+def test_other_columns_are_other_columns(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("item_id,gold,exclusion_probability,p_consensus_wrong\na,x,0.5,0.1\n")
+    assert read_reference(path).columns == ["item_id", "gold"]
+
+
+def test_one_criterion_may_be_a_sample_and_another_not(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("item_id,criterion,gold,inclusion_probability\na,harm,x,0.5\na,refusal,y,\nb,harm,x,0.2\n")
+    assert read_reference(path)["inclusion_probability"].to_list() == [0.5, None, 0.2]
+    path.write_text("item_id,criterion,gold,inclusion_probability\na,harm,x,0.5\nb,harm,x,\n")
+    with pytest.raises(InputError, match="row 2"):
         read_reference(path)
 
 
@@ -333,6 +349,10 @@ def test_a_reference_by_a_judge_s_name_or_a_column_brings_its_probabilities_too(
     found = gold_of_column(column, "human")
     assert found.columns == ["item_id", "gold", "inclusion_probability"]
     assert build_panel(table, reference=found).gold_weight == pytest.approx([1.6, 0.4, 0, 0, 0, 0])
+    long = pl.concat([column.with_columns(inclusion_probability=pl.lit(None, pl.Float64)), column])
+    assert gold_of_column(long, "human").rows() == found.rows(), "rows of other judges come first, without one"
+    unknown = table.with_columns(inclusion_probability=pl.lit(None, pl.Float64))
+    assert not build_panel(unknown, reference="ana").gold_picked
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), 0.0, 2.0, -0.5])
@@ -354,6 +374,31 @@ def test_a_reference_by_prompt_and_response_brings_its_probabilities(tmp_path: P
     path = tmp_path / "labels.csv"
     path.write_text("prompt,response,gold,inclusion_probability\np,r,x,0.5\np,s,y,0.25\n")
     assert read_reference(path)["inclusion_probability"].to_list() == [0.5, 0.25]
+
+
+def test_a_report_has_one_j_of_a_judge_where_all_judged_everything() -> None:
+    codes, truth = made(21, n=300)
+    codes = np.where(codes < 0, truth[:, None], codes)
+    gold = np.where(np.arange(300) % 2 == 0, truth, -1)
+    panel = panel_of(codes, gold, np.random.default_rng(21).uniform(1, 9, 300))
+    found = trust(panel, estimate_truth(panel.codes, 2), sampling=QUICK)
+    assert found.ranking is not None
+    for judge in found.judges:
+        assert judge.reference is not None
+        assert near(next(r.value for r in found.ranking.judges if r.judge == judge.judge), judge.reference.youden_j)
+
+
+def test_a_panel_that_is_the_sample_itself_has_a_weighted_rate() -> None:
+    """All that `plan` drew, scored by a new judge: the outputs stand for those that they were drawn from."""
+    codes, truth = made(13, n=80)
+    weight = np.random.default_rng(13).uniform(1, 9, 80)
+    panel = panel_of(codes, truth, weight)
+    found = corrected_rates(panel, None, sampling=QUICK)
+    assert found is not None
+    for row in found.rates:
+        here = np.array([row.model in (None, f"m{i % 2}") for i in range(80)])
+        assert row.recommended == "reference_only"
+        assert row.quoted.value == pytest.approx(np.average(truth[here], weights=weight[here]))
 
 
 def test_what_is_planned_and_the_calibration_rest_on_weighted_labels_too() -> None:

@@ -245,8 +245,8 @@ def test_gold_that_does_not_fit_is_noted():
     gold = pl.DataFrame({"item_id": ["a", "b", "c"], "gold": ["refusal", "blue", "refusal"]})
     notes = build_panel(SMALL, reference=gold, labels=["compliance", "refusal"]).notes
     assert any("1 of the 2 items" in note for note in notes)
-    assert any("1 labels of the reference belong to no item" in note for note in notes)
-    assert any("1 labels of the reference are not among" in note for note in notes)
+    assert any("1 label of the reference belongs to no item" in note for note in notes)
+    assert any("1 label of the reference is not among" in note for note in notes)
 
 
 def _two(labels: list[str]) -> pl.DataFrame:

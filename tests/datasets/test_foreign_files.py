@@ -565,4 +565,4 @@ def test_what_was_not_understood_is_named_with_its_judge(tmp_path: Path) -> None
     row = "{},g,p{},r,1,1,0,1,{},0,0,0\n"
     path.write_text(text[0] + row.format(0, 0, "unsafe") + row.format(1, 1, "safe\x1b[0m") + row.format(2, 2, "unsafe"))
     said = understood(found(path))
-    assert "14 % of 21 verdicts missing (3 of harmbench not understood: 'unsafe' and 'safe\\x1b[0m')" in said
+    assert "14 % of 21 verdicts missing (3 of harmbench not understood: “unsafe” and “safe\\x1b[0m”)" in said
