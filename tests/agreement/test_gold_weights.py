@@ -71,6 +71,18 @@ def made(seed: int, n: int = 160, judges: int = 3) -> tuple[Any, Any]:
     return codes, truth
 
 
+def two_judges(**one_more: str) -> pl.DataFrame:
+    """Six items, x and y that agree on all; and one more judge, of a kind, on the first two."""
+    kinds = {"x": "rubric", "y": "rubric", **one_more}
+    rows = [
+        {"item_id": f"i{i}", "judge": judge, "judge_kind": kind, "construct": "c", "status": "ok", "label": "ab"[i % 2]}
+        for i in range(6)
+        for judge, kind in kinds.items()
+        if judge not in one_more or i < 2
+    ]
+    return pl.DataFrame(rows, schema_overrides={"status": STATUS})
+
+
 def values(found: Any) -> list[float | None]:
     return [found[name].value for name in FIVE]
 
@@ -118,19 +130,7 @@ def test_labels_that_were_picked_nobody_knows_how_are_taken_as_they_come_and_tha
 ) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(text)
-    rows = [
-        {
-            "item_id": f"i{i}",
-            "judge": judge,
-            "judge_kind": "rubric",
-            "construct": "c",
-            "status": "ok",
-            "label": "ab"[i % 2],
-        }
-        for i in range(6)
-        for judge in "xy"
-    ]
-    table = pl.DataFrame(rows, schema_overrides={"status": STATUS})
+    table = two_judges()
     panel = build_panel(table, reference=read_reference(path), positive="b")
     assert panel.gold_weight is None
     assert panel.gold_picked
@@ -174,21 +174,7 @@ def test_a_label_without_a_probability_beside_others_is_an_error(tmp_path: Path,
 
 
 def test_a_panel_carries_them_and_says_so() -> None:
-    verdicts = pl.DataFrame(
-        [
-            {
-                "item_id": f"i{i}",
-                "judge": judge,
-                "judge_kind": "rubric",
-                "construct": "c",
-                "status": "ok",
-                "label": "ab"[i % 2],
-            }
-            for i in range(6)
-            for judge in "xy"
-        ],
-        schema_overrides={"status": STATUS},
-    )
+    verdicts = two_judges()
     reference = pl.DataFrame({"item_id": ["i0", "i1"], "gold": ["a", "b"], "inclusion_probability": [0.2, 0.8]})
     panel = build_panel(verdicts, reference=reference)
     assert panel.gold_weight == pytest.approx([1.6, 0.4, 0, 0, 0, 0])
@@ -333,17 +319,8 @@ def test_weights_of_one_give_the_values_without_any() -> None:
 
 
 def test_a_reference_by_a_judge_s_name_or_a_column_brings_its_probabilities_too() -> None:
-    rows = [
-        {"item_id": f"i{i}", "judge": judge, "judge_kind": kind, "construct": "c", "status": "ok", "label": "ab"[i % 2]}
-        for i in range(6)
-        for judge, kind in (("x", "rubric"), ("y", "rubric"), ("ana", "human"))
-        if judge != "ana" or i < 2
-    ]
-    table = pl.DataFrame(rows, schema_overrides={"status": STATUS}).with_columns(
-        inclusion_probability=pl.when(pl.col("judge") == "ana").then(
-            pl.when(pl.col("item_id") == "i0").then(0.2).otherwise(0.8)
-        )
-    )
+    chance = pl.when(pl.col("item_id") == "i0").then(0.2).otherwise(0.8)
+    table = two_judges(ana="human").with_columns(inclusion_probability=pl.when(pl.col("judge") == "ana").then(chance))
     assert build_panel(table, reference="ana").gold_weight == pytest.approx([1.6, 0.4, 0, 0, 0, 0])
     column = pl.DataFrame({"item_id": ["i0", "i1"], "human": ["a", "b"], "inclusion_probability": [0.2, 0.8]})
     found = gold_of_column(column, "human")
