@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -333,18 +333,20 @@ class _Work:
             return np.asarray(bias(m)[..., self.positive or 0])
 
         figures: dict[str, list[Estimate]] = {}
-        what: tuple[tuple[str, Measure | Literal["bias"], Callable[[Margins], Floats]], ...]
-        what = (
-            ("performance", measure, lambda m: performance(m, measure, self.positive)), ("bias", "bias", leaning)
-        )  # fmt: skip
-        for name, asked, formula in what:
-            if name == "bias" and self.positive is None:
-                continue
-            values = [formula(counts.total) for counts in (inside, outside)]
-            if name == "performance":
-                values = [self._shown(counts, measure) for counts in (inside, outside)]
-            draws = [formula(counts.replicates) for counts in (inside, outside)]
-            n = [counts.n for counts in (inside, outside)]
+        both = (inside, outside)
+        what: list[tuple[str, Measure | Literal["bias"], list[Floats], list[Floats]]] = [
+            (
+                "performance",
+                measure,
+                [self._shown(counts, measure) for counts in both],
+                [performance(counts.replicates, measure, self.positive) for counts in both],
+            )
+        ]
+        if self.positive is not None:
+            leanings = [leaning(counts.total) for counts in both], [leaning(counts.replicates) for counts in both]
+            what.append(("bias", "bias", *leanings))
+        for name, asked, values, draws in what:
+            n = [counts.n for counts in both]
             here, fixed = self._part(values[0], draws[0], inside, asked)
             there, also = self._part(values[1], draws[1], outside, asked)
             # the part with fewer units decides how wide the interval of the difference must be

@@ -69,8 +69,8 @@ def plan(
 ) -> None:
     """How many judges, outputs, repeats and reference labels are enough, and which outputs to label next.
 
-    Of the outputs in --out every one has its probability of being drawn: weight the labels by one over it, and rates
-    stay unbiased.
+    Of the outputs in --out every one has its probability of being drawn: with a column gold added, the file is
+    --gold for a report, which weights each label by one over it.
     """
     from interjudge.agreement.analysis import build
     from interjudge.agreement.decision import check_target
@@ -119,9 +119,9 @@ def plan(
 
 def _with_texts(items: pl.DataFrame, tables: Tables) -> pl.DataFrame:
     """With prompt and response, where they are at hand: what a human needs who labels from the file."""
-    names = [name for name in ("prompt", "response") if tables.outputs is not None and name in tables.outputs.columns]
-    if tables.outputs is None or not names:
+    if tables.outputs is None:
         return items
+    names = [name for name in ("prompt", "response") if name in tables.outputs.columns]
     return items.join(tables.outputs.select("item_id", *names), on="item_id", how="left", maintain_order="left")
 
 
